@@ -1,0 +1,106 @@
+//! Every setting of a node: one file and one struct per section, unknown settings refused, defaults that are safe.
+//! `config/watari.example.toml` shows them all with their reasons; a test loads it and compares it to the defaults.
+
+mod cohort;
+mod exchange;
+mod institution;
+mod intake;
+mod listeners;
+mod store;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use cohort::CohortConfig;
+pub use exchange::ExchangeConfig;
+pub use institution::{Country, InstitutionConfig, LocalName, ServiceConfig};
+pub use intake::{CsvConfig, IntakeConfig, Ssmix2Config};
+pub use listeners::{InsideConfig, MllpConfig, OutsideConfig};
+pub use store::StoreConfig;
+
+use crate::fault::{Classified, Kind};
+
+/// The whole configuration (`watari.toml`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Who runs this node.
+    pub institution: InstitutionConfig,
+    /// Database, keys, received bytes.
+    pub store: StoreConfig,
+    /// For people and local systems.
+    pub inside: InsideConfig,
+    /// For paired institutions only.
+    pub outside: OutsideConfig,
+    /// HL7 v2 over MLLP.
+    pub mllp: MllpConfig,
+    /// Folders taken in, mapping overlays.
+    pub intake: IntakeConfig,
+    /// Delivery to peers.
+    pub exchange: ExchangeConfig,
+    /// Cohort questions.
+    pub cohort: CohortConfig,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A setting does not parse, or is unknown; the message carries line and column.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// What is wrong and where.
+        message: String,
+    },
+    /// The file cannot be read.
+    #[error("{path} cannot be read: {cause}; run `watari init` to write one, or pass --config FILE")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+impl Classified for ConfigError {
+    fn kind(&self) -> Kind {
+        Kind::Configuration
+    }
+}
+
+impl Config {
+    /// Reads a file; relative paths in it are meant from the file's own folder.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| ConfigError::Unreadable { path: path.display().to_string(), cause })?;
+        let mut config = Self::parse(&text, &path.display().to_string())?;
+        let base = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+        config.resolve_paths(&base);
+        Ok(config)
+    }
+
+    /// Parses TOML text; `name` is what an error calls it.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Invalid { path: name.to_owned(), message: error.to_string() })?;
+        config.institution.check().map_err(|message| ConfigError::Invalid { path: name.to_owned(), message })?;
+        Ok(config)
+    }
+
+    fn resolve_paths(&mut self, base: &Path) {
+        let resolve = |path: &mut PathBuf| {
+            if path.is_relative() {
+                *path = base.join(&*path);
+            }
+        };
+        resolve(&mut self.store.data);
+        self.intake.mappings.iter_mut().for_each(resolve);
+        self.intake.ssmix2.iter_mut().for_each(|folder| resolve(&mut folder.path));
+        for feed in &mut self.intake.csv {
+            resolve(&mut feed.path);
+            resolve(&mut feed.mapping);
+        }
+    }
+}

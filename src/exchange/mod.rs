@@ -1,0 +1,32 @@
+//! Between nodes: peers, pairing, sealed messages, delivery with receipts. Carries bytes; does not know what a referral
+//! is.
+
+pub mod identity;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::{ExchangeConfig, InstitutionConfig};
+use crate::store::Handle;
+
+/// This institution: who it is, its keys, its store and its clock. What every act of the domain is given.
+#[derive(Clone)]
+pub struct Institution {
+    /// `[institution]`.
+    pub config: Arc<InstitutionConfig>,
+    /// `[exchange]`.
+    pub exchange: Arc<ExchangeConfig>,
+    /// Its keys.
+    pub identity: Arc<identity::Identity>,
+    /// Its store.
+    pub store: Handle,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Institution {
+    /// Now, as the store writes it.
+    pub fn now(&self) -> String {
+        crate::clock::instant(self.clock.now())
+    }
+}

@@ -1,0 +1,1 @@
+//! Adds meaning beside the original, never replaces it: codes, units, names, dates.

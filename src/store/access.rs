@@ -1,0 +1,54 @@
+//! Who may come in: one-time links, browser sessions, API tokens. Only digests of secrets are kept.
+
+use super::StoreError;
+
+/// A one-time sign-in link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInLink {
+    /// SHA-256 of the secret, hexadecimal.
+    pub secret_sha256: String,
+    /// Person signed in by it.
+    pub user: String,
+    /// `clinician`, `researcher`, `it`.
+    pub role: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    /// Already used.
+    pub used: bool,
+}
+
+/// A browser session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// SHA-256 of the cookie's secret, hexadecimal.
+    pub secret_sha256: String,
+    /// Person.
+    pub user: String,
+    /// Role.
+    pub role: String,
+    /// Token that every form must carry.
+    pub form_token: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// A bearer token for scripts and local systems.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiToken {
+    /// SHA-256 of the token, hexadecimal.
+    pub secret_sha256: String,
+    /// Role: `system`, `clinician`, `researcher`, `it`.
+    pub role: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// Reading credentials.
+pub trait AccessView {
+    /// By digest.
+    fn sign_in_link(&self, secret_sha256: &str) -> Result<Option<SignInLink>, StoreError>;
+    /// By digest.
+    fn session(&self, secret_sha256: &str) -> Result<Option<Session>, StoreError>;
+    /// By digest.
+    fn api_token(&self, secret_sha256: &str) -> Result<Option<ApiToken>, StoreError>;
+}

@@ -1,0 +1,37 @@
+//! The hash-chained audit trail.
+
+use super::StoreError;
+
+/// One act. Position and hashes are given by the store at commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// RFC 3339.
+    pub at: String,
+    /// `user:…`, `system`, `peer:…`, `node`.
+    pub actor: String,
+    /// Dotted verb: `referral.send`, `record.read`, `peer.pair`.
+    pub action: String,
+    /// `Type/id`, referral id, message id. No PHI.
+    pub target: String,
+    /// More, without PHI; JSON object or empty.
+    pub detail: String,
+}
+
+/// One act at its place in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainedEntry {
+    /// 1, 2, 3 …
+    pub position: u64,
+    /// The act.
+    pub entry: AuditEntry,
+    /// SHA-256 over the hash before and this entry, hexadecimal.
+    pub hash: String,
+}
+
+/// Reading the trail.
+pub trait AuditView {
+    /// From `position` on, at most `limit`.
+    fn audit_entries(&self, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
+    /// The last `limit`, newest first.
+    fn audit_tail(&self, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
+}

@@ -1,0 +1,326 @@
+//! The store: one trait with four verbs — view, commit, claim, health — and the values that cross it.
+//!
+//! Writes are values: one act's changes (record, audit, outbox, seen id) are one [`Changes`] and become one commit.
+//! Nothing is acknowledged before [`Store::commit`] has returned, which is after the fsync. Reading is a closure over a
+//! [`View`], a consistent snapshot. Both are blocking calls: async code goes through [`Handle`].
+
+pub mod access;
+pub mod audit;
+pub mod cohorts;
+pub mod deliveries;
+pub mod messages;
+pub mod peers;
+pub mod records;
+pub mod referrals;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use crate::fault::{Classified, Kind};
+
+/// A consistent reading of everything the node keeps. One trait per room of the store.
+pub trait View:
+    records::RecordView
+    + messages::MessageView
+    + peers::PeerView
+    + deliveries::DeliveryView
+    + referrals::ReferralView
+    + cohorts::CohortView
+    + access::AccessView
+    + audit::AuditView
+{
+}
+
+/// The store behind the node: SQLite, or PostgreSQL shared by replicas.
+pub trait Store: Send + Sync {
+    /// Runs `read` on one snapshot, on the caller's thread.
+    fn view(&self, read: &mut dyn FnMut(&dyn View) -> Result<(), StoreError>) -> Result<(), StoreError>;
+
+    /// Makes all of `changes` durable, or none and says which expectation failed.
+    fn commit(&self, changes: Changes) -> Result<(), CommitError>;
+
+    /// Leases up to `limit` deliveries that are due at `now` until `lease_until`, to the worker named `lease`.
+    fn claim(&self, claim: &deliveries::Claim) -> Result<Vec<deliveries::Delivery>, StoreError>;
+
+    /// Whether the store can read and write, and how large it is.
+    fn health(&self) -> Result<Health, StoreError>;
+}
+
+/// What one act writes, and what must still hold for it to be written.
+#[derive(Debug, Default, Clone)]
+pub struct Changes {
+    /// Checked first, in order, inside the same transaction.
+    pub expect: Vec<Expect>,
+    /// Applied in order.
+    pub changes: Vec<Change>,
+}
+
+impl Changes {
+    /// No expectation, no change.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an expectation.
+    #[must_use]
+    pub fn expecting(mut self, expect: Expect) -> Self {
+        self.expect.push(expect);
+        self
+    }
+
+    /// Adds a change.
+    #[must_use]
+    pub fn with(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+}
+
+/// A condition on the state before a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// The resource's current version is this (`None`: it does not exist).
+    ResourceVersion {
+        /// Resource type.
+        kind: String,
+        /// Logical id.
+        id: String,
+        /// Current version.
+        version: Option<u64>,
+    },
+    /// No message with this id from this peer has been accepted.
+    NotSeen {
+        /// Sending institution.
+        peer: String,
+        /// Message id.
+        message_id: String,
+    },
+    /// This request token id has not been used by this peer.
+    TokenUnused {
+        /// Sending institution.
+        peer: String,
+        /// JWT id.
+        jti: String,
+    },
+    /// The referral is in this status (`None`: it does not exist here).
+    ReferralStatus {
+        /// Referral id.
+        id: String,
+        /// Present status.
+        status: Option<String>,
+    },
+    /// The invitation is open.
+    InviteOpen {
+        /// SHA-256 of its secret, hexadecimal.
+        secret_sha256: String,
+    },
+    /// The worker still holds the lease of this delivery.
+    LeaseHeld {
+        /// Message id of the delivery.
+        message_id: String,
+        /// Name of the lease.
+        lease: String,
+    },
+    /// The one-time sign-in link has not been used.
+    LinkUnused {
+        /// SHA-256 of its secret, hexadecimal.
+        secret_sha256: String,
+    },
+}
+
+/// One change to the store.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)]
+pub enum Change {
+    /// Writes a new version of a resource and its search rows.
+    PutResource(records::ResourceWrite),
+    /// Records a received message: its bytes, what became of it, its losses.
+    RecordMessage(messages::MessageRecord),
+    /// Adds or replaces a paired institution.
+    PutPeer(peers::Peer),
+    /// Opens an invitation.
+    OpenInvite(peers::Invite),
+    /// Marks an invitation used.
+    UseInvite {
+        /// SHA-256 of its secret, hexadecimal.
+        secret_sha256: String,
+    },
+    /// Puts a signed message into the outbox.
+    Queue(deliveries::Delivery),
+    /// The partner's verified receipt arrived.
+    Delivered {
+        /// Message id.
+        message_id: String,
+        /// The receipt, a compact JWS.
+        receipt: String,
+        /// When it was verified.
+        at: String,
+    },
+    /// The attempt failed; try again later.
+    RetryAt {
+        /// Message id.
+        message_id: String,
+        /// Next attempt, RFC 3339.
+        at: String,
+        /// What went wrong, without PHI.
+        error: String,
+    },
+    /// The partner refused it for good, or retries are used up.
+    GiveUp {
+        /// Message id.
+        message_id: String,
+        /// Why.
+        error: String,
+    },
+    /// A message of a peer was accepted under this id; kept with bytes, signature and our receipt.
+    Seen(deliveries::SeenMessage),
+    /// A request token id was used.
+    UseToken {
+        /// Sending institution.
+        peer: String,
+        /// JWT id.
+        jti: String,
+        /// May be forgotten after.
+        expires_at: String,
+    },
+    /// Writes the present state of a referral.
+    PutReferral(referrals::Referral),
+    /// Adds a line to a referral's timeline.
+    ReferralEvent(referrals::ReferralEvent),
+    /// Keeps a cohort question.
+    PutQuestion(cohorts::Question),
+    /// Keeps one node's answer to a cohort question.
+    PutAnswer(cohorts::Answer),
+    /// Creates a one-time sign-in link.
+    PutLink(access::SignInLink),
+    /// Marks a link used.
+    UseLink {
+        /// SHA-256 of its secret, hexadecimal.
+        secret_sha256: String,
+    },
+    /// Opens a browser session.
+    PutSession(access::Session),
+    /// Ends a browser session.
+    EndSession {
+        /// SHA-256 of its secret, hexadecimal.
+        secret_sha256: String,
+    },
+    /// Registers an API bearer token.
+    PutToken(access::ApiToken),
+    /// Appends to the hash-chained audit trail.
+    Audit(audit::AuditEntry),
+}
+
+/// State of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Schema version applied.
+    pub schema_version: u32,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// The store could not do its work; the cause is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or broke.
+    #[error("the store failed: {0}")]
+    Database(String),
+    /// The schema was written by a newer release.
+    #[error("the database has schema {found}, this release knows up to {known}; run a newer release")]
+    NewerSchema {
+        /// In the file.
+        found: u32,
+        /// Known here.
+        known: u32,
+    },
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Classified for StoreError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Database(_) | Self::Closed => Kind::Unavailable,
+            Self::NewerSchema { .. } => Kind::Configuration,
+        }
+    }
+}
+
+/// Why a commit did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// This expectation did not hold; nothing was written.
+    #[error("a precondition did not hold: {0:?}")]
+    Unexpected(Expect),
+    /// The store broke; nothing was written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Classified for CommitError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unexpected(_) => Kind::Conflict,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// A shared store, with typed readings and async doors.
+#[derive(Clone)]
+pub struct Handle(Arc<dyn Store>);
+
+impl Handle {
+    /// Wraps a store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+
+    /// Reads on the caller's thread. Blocks; from async code use [`Handle::read`].
+    pub fn view<T, E: From<StoreError>>(&self, read: impl FnOnce(&dyn View) -> Result<T, E>) -> Result<T, E> {
+        let mut read = Some(read);
+        let mut result = None;
+        self.0.view(&mut |view| {
+            if let Some(read) = read.take() {
+                result = Some(read(view));
+            }
+            Ok(())
+        })?;
+        result.unwrap_or_else(|| Err(StoreError::Closed.into()))
+    }
+
+    /// Commits on the caller's thread. Blocks; from async code use [`Handle::write`].
+    pub fn commit(&self, changes: Changes) -> Result<(), CommitError> {
+        self.0.commit(changes)
+    }
+
+    /// See [`Store::claim`]. Blocks.
+    pub fn claim(&self, claim: &deliveries::Claim) -> Result<Vec<deliveries::Delivery>, StoreError> {
+        self.0.claim(claim)
+    }
+
+    /// See [`Store::health`]. Blocks.
+    pub fn health(&self) -> Result<Health, StoreError> {
+        self.0.health()
+    }
+
+    /// Reads from async code, on a blocking thread.
+    pub async fn read<T, E>(&self, read: impl FnOnce(&dyn View) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || this.view(read)).await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Commits from async code, on a blocking thread.
+    pub async fn write(&self, changes: Changes) -> Result<(), CommitError> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || this.commit(changes))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+}
