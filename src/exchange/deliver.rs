@@ -1,9 +1,8 @@
 //! Emptying the outbox: due messages are leased, posted, and their receipts verified. A retry repeats the identical
-//! bytes and message signature under a fresh token. Messages to one peer go in order, each once the one before is through.
+//! bytes and message signature under a fresh token. The store leases one message per peer, the oldest: they go in order.
 //!
 //! Knows message ids, never contents: what a delivery means is told to an [`Outcome`] given by the node.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +19,12 @@ use crate::store::peers::Peer;
 use crate::store::{Change, Changes, CommitError, Expect, StoreError, View};
 use crate::wire::submit_message;
 
-/// Messages leased in one round.
+/// Messages leased in one round, each to another peer.
 const BATCH: usize = 16;
 /// How often an idle worker looks for what has become due, if nobody wakes it.
 const TICK: Duration = Duration::from_secs(1);
 /// Longest error text kept with a delivery.
 const LONGEST_ERROR: usize = 400;
-/// Older messages looked through for one that must go first.
-const LOOK_BACK: usize = 1000;
 
 /// What else is to be written when a message has been delivered or given up; for the domain that sent it.
 pub trait Outcome: Send + Sync {
@@ -73,12 +70,8 @@ pub async fn deliver_due(
     let lease = ids::fresh();
     let claimed = claim(here, &lease).await?;
     let taken = claimed.len();
-    let mut by_peer: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
-    for delivery in claimed {
-        by_peer.entry(delivery.peer.clone()).or_default().push(delivery);
-    }
     let worker = Worker { here, transport, outcome, lease: &lease };
-    let mut rounds: Vec<_> = by_peer.into_values().map(|queue| Box::pin(worker.serve_peer(queue))).collect();
+    let mut rounds: Vec<_> = claimed.into_iter().map(|delivery| Box::pin(worker.serve(delivery))).collect();
     // All peers at once: a slow one does not hold up the others.
     std::future::poll_fn(|context| {
         rounds.retain_mut(|round| round.as_mut().poll(context).is_pending());
@@ -91,7 +84,11 @@ pub async fn deliver_due(
 /// What one attempt came to.
 enum Attempt {
     Delivered(String),
-    Later { error: String, not_before: Option<u64> },
+    Later {
+        error: String,
+        /// Seconds the peer asked to be left alone.
+        not_before: Option<u64>,
+    },
     Refused(String),
 }
 
@@ -104,34 +101,21 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Sends a peer's messages in the order they were queued; after a failure the rest waits.
-    async fn serve_peer(&self, mut queue: Vec<Delivery>) {
-        queue.sort_by(|a, b| a.created_at.cmp(&b.created_at));
-        let mut held_until = self.held_until(&queue).await;
-        let round_ends = self.here.clock.now().checked_add(attempt_time(self.here)).unwrap_or(Timestamp::MAX);
-        for delivery in queue {
-            if held_until.is_none() && self.here.clock.now() > round_ends {
-                held_until = Some(self.here.now());
+    async fn serve(&self, delivery: Delivery) {
+        let attempt = self.attempt(&delivery).await;
+        let now = self.here.clock.now();
+        let changes = match attempt {
+            Attempt::Delivered(receipt) => self.delivered(&delivery, receipt, now).await,
+            Attempt::Refused(error) => self.given_up(&delivery, error, now).await,
+            Attempt::Later { error, .. } if is_overdue(self.here, &delivery, now) => {
+                self.given_up(&delivery, error, now).await
             }
-            if let Some(until) = &held_until {
-                self.finish(&delivery, Attempt::hold(), Some(until.clone())).await;
-                continue;
+            Attempt::Later { error, not_before } => {
+                let at = next_attempt(self.here, &delivery, now, not_before);
+                Ok(vec![Change::RetryAt { message_id: delivery.message_id.clone(), at, error }])
             }
-            let attempt = self.attempt(&delivery).await;
-            held_until = self.finish(&delivery, attempt, None).await;
-        }
-    }
-
-    /// If an older message to the same peer waits for its next attempt, when that is.
-    async fn held_until(&self, queue: &[Delivery]) -> Option<String> {
-        let first = queue.first()?;
-        let (peer, created_at) = (first.peer.clone(), first.created_at.clone());
-        let queued = self.here.store.read(|view| view.deliveries("queued", LOOK_BACK)).await.ok()?;
-        let claimed = |older: &Delivery| queue.iter().any(|delivery| delivery.message_id == older.message_id);
-        queued
-            .iter()
-            .find(|older| older.peer == peer && older.created_at < created_at && !claimed(older))
-            .map(|older| older.next_attempt_at.clone())
+        };
+        self.write(&delivery, changes).await;
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Attempt {
@@ -149,25 +133,6 @@ impl Worker<'_> {
             Ok(reply) => judge(self.here, &peer, delivery, &reply),
             Err(error) => Attempt::later(error.to_string()),
         }
-    }
-
-    /// Writes what the attempt came to; gives the time until which later messages of the peer wait.
-    async fn finish(&self, delivery: &Delivery, attempt: Attempt, held_until: Option<String>) -> Option<String> {
-        let now = self.here.clock.now();
-        let (changes, wait) = match attempt {
-            Attempt::Delivered(receipt) => (self.delivered(delivery, receipt, now).await, None),
-            Attempt::Refused(error) => (self.given_up(delivery, error, now).await, None),
-            Attempt::Later { error, .. } if is_overdue(self.here, delivery, now) && held_until.is_none() => {
-                (self.given_up(delivery, error, now).await, None)
-            }
-            Attempt::Later { error, not_before } => {
-                let at = held_until.unwrap_or_else(|| next_attempt(self.here, delivery, now, not_before));
-                let retry = Change::RetryAt { message_id: delivery.message_id.clone(), at: at.clone(), error };
-                (Ok(vec![retry]), Some(at))
-            }
-        };
-        self.write(delivery, changes).await;
-        wait
     }
 
     async fn delivered(&self, delivery: &Delivery, receipt: String, now: Timestamp) -> Result<Vec<Change>, StoreError> {
@@ -217,16 +182,13 @@ impl Attempt {
         }
         Self::Later { error, not_before: None }
     }
-
-    fn hold() -> Self {
-        Self::later("waits for an earlier message to the same institution".to_owned())
-    }
 }
 
 async fn claim(here: &Institution, lease: &str) -> Result<Vec<Delivery>, StoreError> {
     let now = here.clock.now();
-    // Twice the time of an attempt: the last one starts within the first half.
-    let until = now.checked_add(attempt_time(here) * 2 + SignedDuration::from_secs(5)).unwrap_or(Timestamp::MAX);
+    // A little longer than an attempt may take, so that its end still finds the lease held.
+    let attempt = SignedDuration::from_secs(i64::try_from(here.exchange.attempt_seconds).unwrap_or(i64::MAX / 4));
+    let until = now.checked_add(attempt + SignedDuration::from_secs(10)).unwrap_or(Timestamp::MAX);
     let claim = Claim { lease: lease.to_owned(), now: instant(now), lease_until: instant(until), limit: BATCH };
     let store = here.store.clone();
     tokio::task::spawn_blocking(move || store.claim(&claim)).await.unwrap_or(Err(StoreError::Closed))
@@ -254,10 +216,6 @@ fn judge(here: &Institution, peer: &Peer, delivery: &Delivery, reply: &Reply) ->
     }
 }
 
-fn attempt_time(here: &Institution) -> SignedDuration {
-    SignedDuration::from_secs(i64::try_from(here.exchange.attempt_seconds).unwrap_or(i64::MAX / 4))
-}
-
 fn is_overdue(here: &Institution, delivery: &Delivery, now: Timestamp) -> bool {
     let limit = SignedDuration::from_hours(i64::try_from(here.exchange.give_up_hours).unwrap_or(i64::MAX / 3600));
     delivery.created_at.parse::<Timestamp>().is_ok_and(|created| now.duration_since(created) >= limit)
@@ -267,7 +225,7 @@ fn is_overdue(here: &Institution, delivery: &Delivery, now: Timestamp) -> bool {
 /// return at once; and not before the peer asked us to.
 fn next_attempt(here: &Institution, delivery: &Delivery, now: Timestamp, not_before: Option<u64>) -> String {
     let longest = here.exchange.longest_retry_seconds.max(1);
-    let doubled = here.exchange.first_retry_seconds.max(1).saturating_mul(1 << delivery.attempts.min(30));
+    let doubled = here.exchange.first_retry_seconds.max(1).saturating_mul(1 << delivery.attempts.saturating_sub(1).min(30));
     let full = doubled.min(longest).saturating_mul(1000);
     let wait = full / 2 + rand::random_range(0..=full / 2);
     let wait = wait.max(not_before.unwrap_or(0).min(longest).saturating_mul(1000));

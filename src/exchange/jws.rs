@@ -12,23 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::fault::{Classified, Kind};
+pub use crate::wire::pairing::PublicKey;
 
 /// Longest token read, bytes. Ours have under 1,000.
 pub const LONGEST: usize = 4096;
-
-/// A public signing key: a P-256 JWK (RFC 7518 section 6.2) without optional members.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PublicKey {
-    /// `EC`.
-    pub kty: String,
-    /// `P-256`.
-    pub crv: String,
-    /// First coordinate, base64url.
-    pub x: String,
-    /// Second coordinate, base64url.
-    pub y: String,
-}
 
 impl PublicKey {
     /// From an uncompressed point (`04 ‖ x ‖ y`).

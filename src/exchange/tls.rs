@@ -21,9 +21,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use super::Institution;
 use super::certificate::{CertificateError, CertificateFacts};
 use super::identity::Identity;
-use crate::clock::Clock;
+use crate::clock::{Clock, instant};
 use crate::fault::{Classified, Kind};
-use crate::store::StoreError;
+use crate::store::{StoreError, View};
 
 /// Who is at the other end of a connection of the outside door, as its certificate proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,34 @@ impl TlsPeer {
         let facts = CertificateFacts::read(der)?;
         Ok(Self { certificate_sha256: facts.sha256, institution: facts.institution, not_after: facts.not_after })
     }
+}
+
+/// What a certificate is worth now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A paired institution.
+    Active,
+    /// Its validity is over.
+    Expired,
+    /// Unknown, while an invitation is open: may pair, and nothing else.
+    Invited,
+    /// A partner no longer.
+    Revoked,
+    /// Unknown.
+    Unknown,
+}
+
+/// What the certificate of `caller` is worth at `now`.
+pub fn standing(view: &dyn View, caller: &TlsPeer, now: Timestamp) -> Result<Standing, StoreError> {
+    if now > caller.not_after {
+        return Ok(Standing::Expired);
+    }
+    Ok(match view.peer_by_certificate(&caller.certificate_sha256)? {
+        Some(peer) if peer.is_active() => Standing::Active,
+        Some(_) => Standing::Revoked,
+        None if view.any_open_invite(&instant(now))? => Standing::Invited,
+        None => Standing::Unknown,
+    })
 }
 
 /// The outside door: a client certificate is required, and must be an active peer's, or anyone's while an invitation is
@@ -130,30 +158,21 @@ struct PairedClients {
 
 impl PairedClients {
     fn check(&self, der: &[u8]) -> Result<(), Error> {
-        let facts = CertificateFacts::read(der).map_err(certificate_refusal)?;
-        facts.check_dates(self.here.clock.now()).map_err(certificate_refusal)?;
-        let now = self.here.now();
-        let known = self.here.store.view(|view| {
-            let peer = view.peer_by_certificate(&facts.sha256)?;
-            let invited = peer.is_none() && view.any_open_invite(&now)?;
-            Ok::<_, StoreError>((peer, invited))
-        });
-        match known {
-            Ok((Some(peer), _)) if peer.is_active() => Ok(()),
-            Ok((Some(peer), _)) => {
-                tracing::warn!(peer = %peer.id, "a revoked institution tried to connect");
-                Err(TlsCertificateError::Revoked.into())
-            }
-            Ok((None, true)) => Ok(()),
-            Ok((None, false)) => {
-                tracing::warn!(certificate_sha256 = %facts.sha256, "an unpaired certificate tried to connect");
-                Err(TlsCertificateError::ApplicationVerificationFailure.into())
-            }
-            Err(error) => {
-                tracing::error!(%error, "a caller's certificate could not be looked up");
-                Err(Error::General("the store cannot be read".to_owned()))
-            }
-        }
+        let now = self.here.clock.now();
+        CertificateFacts::read(der).and_then(|facts| facts.check_dates(now)).map_err(certificate_refusal)?;
+        let caller = TlsPeer::from_certificate(der).map_err(certificate_refusal)?;
+        let standing = self.here.store.view(|view| standing(view, &caller, now)).map_err(|error| {
+            tracing::error!(%error, "a caller's certificate could not be looked up");
+            Error::General("the store cannot be read".to_owned())
+        })?;
+        let refusal = match standing {
+            Standing::Active | Standing::Invited => return Ok(()),
+            Standing::Expired => TlsCertificateError::Expired,
+            Standing::Revoked => TlsCertificateError::Revoked,
+            Standing::Unknown => TlsCertificateError::ApplicationVerificationFailure,
+        };
+        tracing::warn!(certificate_sha256 = %caller.certificate_sha256, ?standing, "a caller was refused");
+        Err(refusal.into())
     }
 }
 
