@@ -1,1 +1,3 @@
-//! (to be written)
+//! Serving: how failures become answers.
+
+pub mod problem;
