@@ -79,9 +79,9 @@ mod tests {
         let now: Timestamp = "2026-11-24T15:00:00Z".parse().unwrap();
         let age = |at| age(Texts::of(Language::En), now, at);
         assert_eq!(age("2026-11-24T14:59:40Z"), "just now");
-        assert_eq!(age("2026-11-24T14:59:00Z"), "1 minute");
-        assert_eq!(age("2026-11-24T12:00:00Z"), "3 hours");
-        assert_eq!(age("2026-11-20T15:00:00Z"), "4 days");
+        assert_eq!(age("2026-11-24T14:59:00Z"), "1 minute ago");
+        assert_eq!(age("2026-11-24T12:00:00Z"), "3 hours ago");
+        assert_eq!(age("2026-11-20T15:00:00Z"), "4 days ago");
         assert_eq!(age("2026-11-24T16:00:00Z"), "just now");
     }
 }
