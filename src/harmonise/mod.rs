@@ -1,1 +1,2 @@
 //! Adds meaning beside the original, never replaces it: codes, units, names, dates.
+pub mod names;

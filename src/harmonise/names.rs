@@ -1,0 +1,5 @@
+//! (being written)
+/// Folds for search.
+pub fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
