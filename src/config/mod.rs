@@ -96,6 +96,7 @@ impl Config {
             }
         };
         resolve(&mut self.store.data);
+        self.store.keys.iter_mut().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|folder| resolve(&mut folder.path));
         for feed in &mut self.intake.csv {
