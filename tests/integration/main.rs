@@ -1,4 +1,6 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod exchange_messages;
 mod store_contract;
+mod two_nodes;
