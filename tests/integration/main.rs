@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod exchange_messages;
+mod exchange_pairing;
+mod exchange_tls;
 mod store_contract;
 mod two_nodes;
