@@ -10,6 +10,7 @@ use serde_json::json;
 use watari::clock::TestClock;
 use watari::config::Country;
 use watari::exchange::deliver::{Outcome, deliver_due};
+use watari::exchange::evidence::{self, Evidence};
 use watari::exchange::transport::{Https, Outgoing, Reply, Transport, TransportError};
 use watari::exchange::{Institution, envelope, pairing, receipt, token};
 use watari::wire::submit_message;
@@ -152,6 +153,7 @@ async fn a_request_token_counts_once() {
     let replayed = toronto.post(captured).await.unwrap();
     assert_eq!(replayed.status, 401);
     assert!(replayed.refusal_text().contains("used before"));
+    assert_eq!(tokyo.audited("message.replay"), 1);
 
     let raced = toronto.outgoing(&tokyo, &toronto.seal(&tokyo, "m-2", b"{}"));
     let toronto = Arc::new(toronto);
@@ -236,6 +238,16 @@ async fn tokens_of_another_making_are_refused() {
         ("not a token", "x.y.z".to_owned()),
         ("too long", format!("{right}{}", "A".repeat(5000))),
     ];
+    let with_claim = |name: &str, value: serde_json::Value| {
+        let mut claims = serde_json::to_value(&claims).unwrap();
+        claims[name] = value;
+        toronto.here.identity.sign(token::TYPE, &claims).unwrap()
+    };
+    tokens.push(("a list of audiences", with_claim("aud", json!(["tokyo", "montreal"]))));
+    tokens.push(("no end", with_claim("exp", json!(null))));
+    tokens.push(("an end that is no number", with_claim("exp", json!("tomorrow"))));
+    tokens.push(("an end beyond all time", with_claim("exp", json!(i64::MAX))));
+    tokens.push(("an unknown claim", with_claim("scope", json!("*"))));
     for kid in ["", "../../etc/passwd", "' OR 1=1 --", &tokyo.here.identity.public_key().thumbprint()] {
         tokens.push(("other kid", with_header(json!({"typ": token::TYPE, "alg": "ES256", "kid": kid}))));
     }
@@ -303,6 +315,7 @@ async fn a_forged_message_is_refused() {
     query.path.push_str("?x=1");
     assert_eq!(toronto.post(query).await.unwrap().status, 400, "with a query");
     assert_eq!(tokyo.effects(), 0);
+    assert_eq!(tokyo.audited("message.refuse"), 15, "every forgery of a partner is written down");
     assert_eq!(toronto.send(&tokyo, &message).await.unwrap().status, 200, "the right one still gets in");
 }
 
@@ -458,6 +471,99 @@ async fn nothing_is_sent_to_a_revoked_peer() {
     let peer = toronto.peer("tokyo");
     let sealed = envelope::seal(&toronto.here, &peer, submit_message::PATH, "text/plain", "TREAT", "m-2", vec![]);
     assert!(matches!(sealed, Err(envelope::EnvelopeError::PeerRevoked(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_worker_died_is_taken_up_when_the_lease_ends() {
+    let (toronto, tokyo, clock) = paired().await;
+    let message = toronto.queue(&tokyo, "m-1", b"{}");
+    let now = toronto.here.now();
+    let lease_until = watari::clock::instant(noon() + SignedDuration::from_secs(15));
+    let claim = watari::store::deliveries::Claim { lease: "dead".to_owned(), now, lease_until, limit: 1 };
+    assert_eq!(toronto.here.store.claim(&claim).unwrap().len(), 1);
+    // It had sent the message, and died before it could write that down.
+    receipt_of(&toronto.send(&tokyo, &message).await.unwrap());
+
+    let (told, outcome) = told();
+    assert_eq!(deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap(), 0);
+    advance(&clock, 15);
+    assert_eq!(deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap(), 1);
+    assert_eq!(toronto.delivery("m-1").status, "delivered");
+    assert_eq!((tokyo.effects(), told.delivered.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lost_its_lease_changes_nothing() {
+    let (toronto, tokyo, clock) = paired().await;
+    toronto.queue(&tokyo, "m-1", b"{}");
+    let (told, outcome) = told();
+    let thief = Arc::new(Faulty::default());
+    // While the first worker waits for the answer, its lease ends and a second one delivers.
+    let slow = Slow { here: toronto.here.clone(), clock, network: thief.clone(), outcome: outcome.clone() };
+    assert_eq!(deliver_due(&toronto.here, &slow, &outcome).await.unwrap(), 1);
+    assert_eq!(thief.passed.lock().unwrap().len(), 2, "both sent it");
+    assert_eq!((tokyo.effects(), toronto.audited("test.delivered")), (1, 1));
+    assert_eq!(toronto.delivery("m-1").status, "delivered");
+    assert_eq!(told.delivered.load(Ordering::SeqCst), 2, "both were told, one was written");
+}
+
+/// Sends, and lets another worker do the same before it brings the answer.
+struct Slow {
+    here: Institution,
+    clock: TestClock,
+    network: Arc<Faulty>,
+    outcome: Arc<dyn Outcome>,
+}
+
+impl Transport for Slow {
+    fn post<'a>(
+        &'a self,
+        here: &'a Institution,
+        outgoing: Outgoing,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, TransportError>> + Send + 'a>> {
+        Box::pin(async move {
+            let reply = self.network.post(here, outgoing).await;
+            advance(&self.clock, 60);
+            deliver_due(&self.here, self.network.as_ref(), &self.outcome).await.unwrap();
+            reply
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_evidence_holds_without_a_node_and_for_these_bytes_only() {
+    let (toronto, tokyo, _clock) = paired().await;
+    toronto.queue(&tokyo, "m-1", br#"{"value":1.50}"#);
+    let (_, outcome) = told();
+    assert!(Evidence::of_sent(&toronto.here, "m-1").unwrap().is_none(), "no receipt, no evidence");
+    deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap();
+    let sent = Evidence::of_sent(&toronto.here, "m-1").unwrap().unwrap();
+    let received = Evidence::of_received(&tokyo.here, "toronto", "m-1").unwrap().unwrap();
+    assert_eq!(sent, received, "both ends hold the same");
+    let file = serde_json::to_vec_pretty(&sent).unwrap();
+    let verified = evidence::verify(&file).unwrap();
+    assert_eq!((verified.message.sender.as_str(), verified.receipt.recipient.as_str()), ("toronto", "tokyo"));
+
+    type Spoil = Box<dyn Fn(&mut Evidence)>;
+    let other = toronto.here.identity.public_key().clone();
+    let cases: Vec<(&str, Spoil)> = vec![
+        ("body", Box::new(|evidence| evidence.body = "eyJ2YWx1ZSI6MS41MX0=".to_owned())),
+        ("no base64", Box::new(|evidence| evidence.body.push('!'))),
+        ("receipt", Box::new(|evidence| evidence.receipt = evidence.message_signature.clone())),
+        ("signature", Box::new(|evidence| evidence.message_signature = evidence.receipt.clone())),
+        ("keys", Box::new(move |evidence| evidence.recipient_key = other.clone())),
+    ];
+    for (name, spoil) in cases {
+        let mut spoilt = sent.clone();
+        spoil(&mut spoilt);
+        assert!(evidence::verify(&serde_json::to_vec(&spoilt).unwrap()).is_err(), "{name}");
+    }
+    toronto.queue(&tokyo, "m-2", b"{}");
+    deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap();
+    let mut mixed = sent;
+    mixed.receipt = Evidence::of_sent(&toronto.here, "m-2").unwrap().unwrap().receipt;
+    assert!(evidence::verify(&serde_json::to_vec(&mixed).unwrap()).is_err(), "the receipt of another message");
+    assert!(evidence::verify(b"{}").is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
