@@ -3,6 +3,8 @@
 
 mod exchange_messages;
 mod exchange_pairing;
+mod exchange_schemas;
+mod exchange_strangers;
 mod exchange_tls;
 mod store_contract;
 mod two_nodes;

@@ -44,10 +44,10 @@ pub struct Node {
     pub here: Institution,
     pub url: String,
     pub address: SocketAddr,
-    pub clock: TestClock,
-    pub folder: tempfile::TempDir,
     shutdown: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
+    /// Database and keys live as long as the node.
+    _folder: tempfile::TempDir,
 }
 
 impl Node {
@@ -82,7 +82,7 @@ impl Node {
         let (shutdown, stopped) = watch::channel(false);
         let (there, app) = (here.clone(), app(&here, &url));
         let server = tokio::spawn(async move { serve_outside(listener, there, config, app, stopped).await.unwrap() });
-        Self { here, url, address, clock: clock.clone(), folder, shutdown, server: Some(server) }
+        Self { here, url, address, shutdown, server: Some(server), _folder: folder }
     }
 
     pub async fn stop(&mut self) {
