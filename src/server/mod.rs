@@ -1,1 +1,7 @@
-//! (to be written)
+//! The doors: listeners, their limits, who is let in, and the one place where a failure becomes an HTTP answer.
+
+mod connections;
+pub mod listen;
+pub mod outside;
+pub mod peer;
+pub mod problem;

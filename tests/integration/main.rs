@@ -1,4 +1,5 @@
-//! Integration stories: one binary, one module per story.
-#![allow(clippy::unwrap_used, clippy::panic)] // A test ends by panicking.
+//! The integration stories: one binary, one module per story.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod harmonise;
+mod store_contract;
