@@ -69,7 +69,7 @@ pub(super) fn convert_analyte(
 
 /// Enzyme activities are written in U or IU, which are the same for enzymes; hormones by activity in IU or U. UCUM keeps
 /// the two apart, so the analyte's own spelling is taken.
-pub(super) fn fitted(analyte: &Analyte, unit: &str) -> String {
+pub fn fitted(analyte: &Analyte, unit: &str) -> String {
     let own = &analyte.conventional.unit;
     if own.contains("[IU]") {
         if unit.contains("[IU]") { unit.to_owned() } else { unit.replace("U/", "[IU]/") }

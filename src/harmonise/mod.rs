@@ -12,11 +12,13 @@ mod scale;
 pub mod units;
 pub mod wareki;
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 use serde_json::Value;
 
 pub use codes::CODE_MAPPING;
-pub use convert::{Conversion, convert};
+pub use convert::{Conversion, convert, fitted as fitted_unit};
 pub use fold::{fold, variant_key};
 pub use scale::Scale;
 
@@ -54,6 +56,12 @@ impl Catalog {
         let first = found.next()?;
         found.all(|other| other.id == first.id).then_some(first)
     }
+}
+
+/// The catalogue that comes with the program, read at the first call.
+pub fn builtin() -> Result<&'static Catalog, &'static TableError> {
+    static CATALOG: OnceLock<Result<Catalog, TableError>> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::builtin).as_ref()
 }
 
 /// Where the records come from.
