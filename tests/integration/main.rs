@@ -1,10 +1,12 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod cohort;
 mod exchange_messages;
 mod exchange_pairing;
 mod exchange_schemas;
 mod exchange_strangers;
 mod exchange_tls;
+mod harmonise;
 mod store_contract;
 mod two_nodes;
