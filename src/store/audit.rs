@@ -35,3 +35,15 @@ pub trait AuditView {
     /// The last `limit`, newest first.
     fn audit_tail(&self, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
 }
+
+/// The hash of an entry at its place: SHA-256 over the hash before, the position and the fields, each length-prefixed
+/// so that no two entries can be mistaken for each other.
+pub fn chain_hash(before: &str, position: u64, entry: &AuditEntry) -> String {
+    let position = position.to_string();
+    let mut bytes = Vec::new();
+    for part in [before, &position, &entry.at, &entry.actor, &entry.action, &entry.target, &entry.detail] {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    crate::ids::sha256_hex(&bytes)
+}

@@ -1,1 +1,97 @@
-//! (to be written)
+//! The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer thread with group commit, a pool of
+//! readers. Several processes may open the same file (the command line beside a running node).
+
+mod access;
+mod audit;
+mod cohorts;
+mod deliveries;
+mod facts;
+mod messages;
+mod migrate;
+mod peers;
+mod readers;
+mod records;
+mod referrals;
+mod search;
+mod writer;
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{Changes, CommitError, Health, Store, StoreError, View, deliveries as rows};
+
+/// A SQLite database file.
+pub struct SqliteStore {
+    readers: readers::Readers,
+    writer: writer::Writer,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it and its folder if missing, and brings the schema up to date.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| StoreError::Database(format!("{}: {error}", folder.display())))?;
+        }
+        let mut connection = connect(path)?;
+        migrate::migrate(&mut connection)?;
+        Ok(Self { readers: readers::Readers::new(path), writer: writer::Writer::start(connection)? })
+    }
+}
+
+impl Store for SqliteStore {
+    fn view(&self, read: &mut dyn FnMut(&dyn View) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.readers.with(|connection| read(&Snapshot { connection }))
+    }
+
+    fn commit(&self, changes: Changes) -> Result<(), CommitError> {
+        self.writer.commit(changes)
+    }
+
+    fn claim(&self, claim: &rows::Claim) -> Result<Vec<rows::Delivery>, StoreError> {
+        self.writer.claim(claim.clone())
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        let health = self.readers.with(|connection| {
+            let schema_version = migrate::version(connection)?;
+            let bytes: u64 = connection.query_row(
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+                [],
+                |row| row.get(0),
+            )?;
+            Ok(Health { schema_version, bytes })
+        })?;
+        // An empty commit goes the whole way through the writer: it proves that the file can be written.
+        self.writer.commit(Changes::new()).map_err(|error| StoreError::Database(error.to_string()))?;
+        Ok(health)
+    }
+}
+
+/// One consistent reading.
+struct Snapshot<'a> {
+    connection: &'a Connection,
+}
+
+impl View for Snapshot<'_> {}
+
+/// Opens a connection with the settings every connection of the node has.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a commit is on the disk before it returns, also when the power fails (WAL with NORMAL may lose the last).
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    // Pages in memory per connection, in KiB. Small: the operating system caches the file.
+    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}

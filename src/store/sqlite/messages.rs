@@ -1,0 +1,87 @@
+//! Received messages.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Snapshot;
+use crate::store::StoreError;
+use crate::store::messages::{MessageCounts, MessageFilter, MessageRecord, MessageStatus, MessageView};
+
+const COLUMNS: &str = "id, channel, source, kind, control_id, received_at, sha256, status, reason, losses, resources, \
+                       patient";
+
+fn read(row: &Row<'_>, raw: Vec<u8>) -> rusqlite::Result<MessageRecord> {
+    let status: String = row.get(7)?;
+    Ok(MessageRecord {
+        id: row.get(0)?,
+        channel: row.get(1)?,
+        source: row.get(2)?,
+        kind: row.get(3)?,
+        control_id: row.get(4)?,
+        received_at: row.get(5)?,
+        raw,
+        sha256: row.get(6)?,
+        status: MessageStatus::parse(&status).unwrap_or(MessageStatus::Quarantined),
+        reason: row.get(8)?,
+        losses: row.get(9)?,
+        resources: row.get(10)?,
+        patient: row.get(11)?,
+    })
+}
+
+pub(super) fn record(connection: &Connection, message: &MessageRecord) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO message (id, channel, source, kind, control_id, received_at, raw, sha256, status, reason,
+             losses, resources, patient) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            message.id,
+            message.channel,
+            message.source,
+            message.kind,
+            message.control_id,
+            message.received_at,
+            message.raw,
+            message.sha256,
+            message.status.as_str(),
+            message.reason,
+            message.losses,
+            message.resources,
+            message.patient
+        ])?;
+    Ok(())
+}
+
+impl MessageView for Snapshot<'_> {
+    fn message(&self, id: &str) -> Result<Option<MessageRecord>, StoreError> {
+        let sql = format!("SELECT {COLUMNS}, raw FROM message WHERE id = ?1");
+        let found = self.connection.prepare_cached(&sql)?.query_row([id], |row| read(row, row.get(12)?)).optional()?;
+        Ok(found)
+    }
+
+    fn messages(&self, filter: &MessageFilter) -> Result<Vec<MessageRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM message WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR channel = ?2)
+             ORDER BY position DESC LIMIT ?3 OFFSET ?4"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(
+            params![
+                filter.status.map(MessageStatus::as_str),
+                filter.channel,
+                i64::try_from(filter.limit).unwrap_or(i64::MAX),
+                i64::try_from(filter.offset).unwrap_or(i64::MAX)
+            ],
+            |row| read(row, Vec::new()),
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn message_counts(&self) -> Result<MessageCounts, StoreError> {
+        let sql = "SELECT COUNT(*), COUNT(*) FILTER (WHERE status = 'translated'),
+                   COUNT(*) FILTER (WHERE status = 'quarantined') FROM message";
+        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| {
+            Ok(MessageCounts { received: row.get(0)?, translated: row.get(1)?, quarantined: row.get(2)? })
+        })?)
+    }
+}
