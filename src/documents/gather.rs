@@ -125,9 +125,7 @@ pub fn choose(patient: &StoredResource, compartment: &[StoredResource]) -> Optio
         });
         match chosen {
             Ok(one) => gathered.chosen.push(one),
-            Err(reason) => {
-                gathered.left_out.push(LeftOut { kind: stored.kind.clone(), id: stored.id.clone(), reason })
-            }
+            Err(reason) => gathered.left_out.push(LeftOut { kind: stored.kind.clone(), id: stored.id.clone(), reason }),
         }
     }
     Some(gathered)

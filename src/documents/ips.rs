@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::gather::{Gathered, LeftOut, Reason, Record};
 use super::labels::label;
+use super::missing;
 use super::narrative::{self, narrative};
 use super::own_ids::{OwnIds, entry, urn};
 use super::sections::{SECTIONS, Section};
-use super::missing;
 use crate::fhir::{bundle, systems};
 
 /// Records of one section; the newest go along.
@@ -68,7 +68,8 @@ pub fn ips(gathered: &Gathered, own: &mut OwnIds, author: &Value, at: &str, lang
     }
     entries.push(entry(author.clone()));
 
-    let sections: Vec<Value> = chosen.iter().map(|(section, records)| self::section(section, records, own, language)).collect();
+    let sections: Vec<Value> =
+        chosen.iter().map(|(section, records)| self::section(section, records, own, language)).collect();
     let composition = composition(own, &patient_id, author, at, language, sections);
     entries.insert(0, entry(composition));
     let bundle = document(&own.name("Bundle", "ips"), at, entries);
@@ -147,8 +148,14 @@ fn section(section: &Section, records: &[&Record], own: &mut OwnIds, language: &
 /// The record's own date as sortable text; the unknown sorts last.
 fn newest(resource: &Value) -> String {
     const ELEMENTS: &[&str] = &[
-        "/effectiveDateTime", "/effectivePeriod/start", "/onsetDateTime", "/occurrenceDateTime", "/performedDateTime",
-        "/recordedDate", "/authoredOn", "/dateAsserted",
+        "/effectiveDateTime",
+        "/effectivePeriod/start",
+        "/onsetDateTime",
+        "/occurrenceDateTime",
+        "/performedDateTime",
+        "/recordedDate",
+        "/authoredOn",
+        "/dateAsserted",
     ];
     let date = ELEMENTS.iter().find_map(|element| resource.pointer(element)).and_then(Value::as_str);
     date.unwrap_or("").to_owned()

@@ -125,8 +125,14 @@ fn system_name(system: &str) -> &str {
 
 fn date(resource: &Value) -> String {
     const ELEMENTS: &[&str] = &[
-        "effectiveDateTime", "effectiveInstant", "onsetDateTime", "occurrenceDateTime", "performedDateTime",
-        "recordedDate", "authoredOn", "dateAsserted",
+        "effectiveDateTime",
+        "effectiveInstant",
+        "onsetDateTime",
+        "occurrenceDateTime",
+        "performedDateTime",
+        "recordedDate",
+        "authoredOn",
+        "dateAsserted",
     ];
     let period = ["effectivePeriod", "onsetPeriod", "performedPeriod"].iter().find_map(|element| resource.get(element));
     if let Some(period) = period {
@@ -154,8 +160,7 @@ fn value(resource: &Value) -> String {
         }
     }
     let components = resource.get("component").and_then(Value::as_array).into_iter().flatten();
-    let parts: Vec<String> =
-        components.map(|part| format!("{}: {}", concept(part.get("code")), value(part))).collect();
+    let parts: Vec<String> = components.map(|part| format!("{}: {}", concept(part.get("code")), value(part))).collect();
     if parts.is_empty() { concept(resource.get("dataAbsentReason")) } else { parts.join("; ") }
 }
 
@@ -195,8 +200,10 @@ fn ranges(resource: &Value) -> String {
 
 fn reactions(resource: &Value) -> String {
     let reactions = resource.get("reaction").and_then(Value::as_array).into_iter().flatten();
-    let signs = reactions.flat_map(|reaction| reaction.get("manifestation").and_then(Value::as_array).into_iter().flatten());
-    let shown: Vec<String> = signs.map(|sign| concept(Some(sign))).chain([text(resource, "criticality").to_owned()]).collect();
+    let signs =
+        reactions.flat_map(|reaction| reaction.get("manifestation").and_then(Value::as_array).into_iter().flatten());
+    let shown: Vec<String> =
+        signs.map(|sign| concept(Some(sign))).chain([text(resource, "criticality").to_owned()]).collect();
     shown.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
@@ -225,7 +232,8 @@ mod tests {
 
     #[test]
     fn markup_in_a_record_is_text() {
-        let condition = json!({"resourceType": "Condition", "code": {"text": "<script>alert(1)</script> & \"x\"\u{1}"}});
+        let condition =
+            json!({"resourceType": "Condition", "code": {"text": "<script>alert(1)</script> & \"x\"\u{1}"}});
         let table = table("en", "problems", std::iter::once(&condition));
         assert!(table.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;x&quot;\u{fffd}"));
         assert!(!table.contains("<script"));

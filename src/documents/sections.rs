@@ -20,12 +20,7 @@ pub(super) struct Section {
 /// In the order of the document.
 pub(super) const SECTIONS: &[Section] = &[
     Section { key: "problems", code: "11450-4", display: "Problem list - Reported", always: true },
-    Section {
-        key: "allergies",
-        code: "48765-2",
-        display: "Allergies and adverse reactions Document",
-        always: true,
-    },
+    Section { key: "allergies", code: "48765-2", display: "Allergies and adverse reactions Document", always: true },
     Section { key: "medications", code: "10160-0", display: "History of Medication use Narrative", always: true },
     Section {
         key: "results",

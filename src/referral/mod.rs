@@ -1,5 +1,10 @@
 //! Referrals: from the draft to the answer, enforced at both ends by one table.
 
+pub mod consent;
+pub mod message;
+mod names;
+pub mod package;
+pub mod party;
 pub mod state;
 
 use crate::access::Staff;

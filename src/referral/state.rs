@@ -269,12 +269,7 @@ const TABLE: &[Row] = &[
     // 09, 16, 24, 30: the outcome wins over a pending cancellation
     row(Recipient, Event::Complete, &[ACCEPTED, SCHEDULED, SEEN, CANCELLING], COMPLETED),
     // 04, 07, 14, 20, 22, 28
-    row(
-        Initiator,
-        Event::RequestCancel,
-        &[RECEIVED, ACCEPTED, SCHEDULED, UNATTENDED, UNBOOKED, SEEN],
-        CANCELLING,
-    ),
+    row(Initiator, Event::RequestCancel, &[RECEIVED, ACCEPTED, SCHEDULED, UNATTENDED, UNBOOKED, SEEN], CANCELLING),
     // 23
     row(Recipient, Event::ConfirmCancel, &[CANCELLING], CANCELLED),
     // questions and answers move nothing
