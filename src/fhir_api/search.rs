@@ -15,7 +15,7 @@ use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::search::{Criterion, Match, Prefix, Search};
 use crate::fhir::{bundle, dates};
-use crate::harmonise::fold::fold;
+use crate::harmonise::fold;
 use crate::records::parameters::{self, ParameterType};
 use crate::server::problem::Problem;
 use crate::web::bearer::Bearer;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::parameters::{self, Parameter, ParameterType};
 use crate::fhir::{self, dates, reference, systems};
-use crate::harmonise::fold::fold;
+use crate::harmonise::fold;
 use crate::store::records::{IndexRow, IndexValue};
 
 /// All search rows of a resource.
