@@ -1,5 +1,8 @@
 //! Referrals: from the draft to the answer, enforced at both ends by one table.
 
+pub mod pages;
+pub mod reading;
+
 use crate::access::Staff;
 use crate::exchange::Institution;
 use crate::fault::{Classified, Kind};
