@@ -1,7 +1,23 @@
-//! Between nodes: peers, pairing, sealed messages, delivery with receipts. Carries bytes; does not know what a referral
-//! is.
+//! Between nodes: keys, peers, pairing, sealed messages, delivery with receipts. Carries bytes; does not know what a
+//! referral is.
+//!
+//! A message goes out through [`envelope::seal`] and [`deliver`], comes in through [`envelope::open`] and
+//! [`receive::accept_once`]; a question with an immediate answer goes through [`ask`].
 
+pub mod ask;
+pub mod certificate;
+pub mod deliver;
+pub mod directory;
+pub mod endpoints;
+pub mod envelope;
 pub mod identity;
+pub mod jws;
+pub mod pairing;
+pub mod receipt;
+pub mod receive;
+pub mod tls;
+pub mod token;
+pub mod transport;
 
 use std::sync::Arc;
 

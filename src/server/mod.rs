@@ -1,3 +1,7 @@
-//! Serving: how failures become answers.
+//! The doors: listeners, their limits, who is let in, and the one place where a failure becomes an HTTP answer.
 
+mod connections;
+pub mod listen;
+pub mod outside;
+pub mod peer;
 pub mod problem;

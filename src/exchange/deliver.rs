@@ -1,0 +1,245 @@
+//! Emptying the outbox: due messages are leased, posted, and their receipts verified. A retry repeats the identical
+//! bytes and message signature under a fresh token. The store leases one message per peer, the oldest: they go in order.
+//!
+//! Knows message ids, never contents: what a delivery means is told to an [`Outcome`] given by the node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+
+use super::transport::{Reply, Transport};
+use super::{Institution, ask, receipt};
+use crate::clock::instant;
+use crate::ids;
+use crate::store::audit::AuditEntry;
+use crate::store::deliveries::{Claim, Delivery};
+use crate::store::peers::Peer;
+use crate::store::{Change, Changes, CommitError, Expect, StoreError, View};
+use crate::wire::submit_message;
+
+/// Messages leased in one round, each to another peer.
+const BATCH: usize = 16;
+/// How often an idle worker looks for what has become due, if nobody wakes it.
+const TICK: Duration = Duration::from_secs(1);
+/// Longest error text kept with a delivery.
+const LONGEST_ERROR: usize = 400;
+
+/// What else is to be written when a message has been delivered or given up; for the domain that sent it.
+pub trait Outcome: Send + Sync {
+    /// The verified receipt arrived at `at`.
+    fn delivered(&self, view: &dyn View, delivery: &Delivery, receipt: &str, at: &str) -> Vec<Change>;
+    /// It will not be tried again.
+    fn gave_up(&self, view: &dyn View, delivery: &Delivery, error: &str, at: &str) -> Vec<Change>;
+}
+
+/// Works until `shutdown` becomes true. `wake` is poked by whoever queues a message.
+pub async fn run(
+    here: Institution,
+    transport: Arc<dyn Transport>,
+    outcome: Arc<dyn Outcome>,
+    wake: Arc<Notify>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    while !*shutdown.borrow() {
+        let worked = match deliver_due(&here, transport.as_ref(), &outcome).await {
+            Ok(attempts) => attempts > 0,
+            Err(error) => {
+                tracing::error!(%error, "the outbox cannot be read");
+                false
+            }
+        };
+        if worked {
+            continue;
+        }
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
+            changed = shutdown.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// One round: attempts what is due now, different peers side by side, and gives the number of deliveries taken up.
+pub async fn deliver_due(
+    here: &Institution,
+    transport: &dyn Transport,
+    outcome: &Arc<dyn Outcome>,
+) -> Result<usize, StoreError> {
+    let lease = ids::fresh();
+    let claimed = claim(here, &lease).await?;
+    let taken = claimed.len();
+    let worker = Worker { here, transport, outcome, lease: &lease };
+    let mut rounds: Vec<_> = claimed.into_iter().map(|delivery| Box::pin(worker.serve(delivery))).collect();
+    // All peers at once: a slow one does not hold up the others.
+    std::future::poll_fn(|context| {
+        rounds.retain_mut(|round| round.as_mut().poll(context).is_pending());
+        if rounds.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    Ok(taken)
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Delivered(String),
+    Later {
+        error: String,
+        /// Seconds the peer asked to be left alone.
+        not_before: Option<u64>,
+    },
+    Refused(String),
+}
+
+/// One round of one lease.
+struct Worker<'a> {
+    here: &'a Institution,
+    transport: &'a dyn Transport,
+    outcome: &'a Arc<dyn Outcome>,
+    lease: &'a str,
+}
+
+impl Worker<'_> {
+    async fn serve(&self, delivery: Delivery) {
+        let attempt = self.attempt(&delivery).await;
+        let now = self.here.clock.now();
+        let changes = match attempt {
+            Attempt::Delivered(receipt) => self.delivered(&delivery, receipt, now).await,
+            Attempt::Refused(error) => self.given_up(&delivery, error, now).await,
+            Attempt::Later { error, .. } if is_overdue(self.here, &delivery, now) => {
+                self.given_up(&delivery, error, now).await
+            }
+            Attempt::Later { error, not_before } => {
+                let at = next_attempt(self.here, &delivery, now, not_before);
+                Ok(vec![Change::RetryAt { message_id: delivery.message_id.clone(), at, error }])
+            }
+        };
+        self.write(&delivery, changes).await;
+    }
+
+    async fn attempt(&self, delivery: &Delivery) -> Attempt {
+        let peer_id = delivery.peer.clone();
+        let peer = match self.here.store.read(move |view| view.peer(&peer_id)).await {
+            Ok(Some(peer)) if peer.is_active() => peer,
+            Ok(_) => return Attempt::Refused("the institution is no longer a partner".to_owned()),
+            Err(error) => return Attempt::later(error.to_string()),
+        };
+        let outgoing = match ask::outgoing(self.here, &peer, delivery) {
+            Ok(outgoing) => outgoing,
+            Err(error) => return Attempt::later(error.to_string()),
+        };
+        match self.transport.post(self.here, outgoing).await {
+            Ok(reply) => judge(self.here, &peer, delivery, &reply),
+            Err(error) => Attempt::later(error.to_string()),
+        }
+    }
+
+    async fn delivered(&self, delivery: &Delivery, receipt: String, now: Timestamp) -> Result<Vec<Change>, StoreError> {
+        let at = instant(now);
+        let (outcome, copy, text, when) = (self.outcome.clone(), delivery.clone(), receipt.clone(), at.clone());
+        let more = self.here.store.read(move |view| Ok(outcome.delivered(view, &copy, &text, &when))).await;
+        let note = audit(delivery, "message.delivered", &at);
+        let delivered = Change::Delivered { message_id: delivery.message_id.clone(), receipt, at };
+        more.map(|more: Vec<Change>| [delivered, note].into_iter().chain(more).collect())
+    }
+
+    async fn given_up(&self, delivery: &Delivery, error: String, now: Timestamp) -> Result<Vec<Change>, StoreError> {
+        tracing::warn!(peer = %delivery.peer, message_id = %delivery.message_id, %error, "a message was given up");
+        let at = instant(now);
+        let (outcome, copy, text, when) = (self.outcome.clone(), delivery.clone(), error.clone(), at.clone());
+        let more = self.here.store.read(move |view| Ok(outcome.gave_up(view, &copy, &text, &when))).await;
+        let note = audit(delivery, "message.give-up", &at);
+        let give_up = Change::GiveUp { message_id: delivery.message_id.clone(), error };
+        more.map(|more: Vec<Change>| [give_up, note].into_iter().chain(more).collect())
+    }
+
+    async fn write(&self, delivery: &Delivery, changes: Result<Vec<Change>, StoreError>) {
+        let (message_id, lease) = (delivery.message_id.clone(), self.lease.to_owned());
+        let written = match changes {
+            Ok(changes) => {
+                let expect = vec![Expect::LeaseHeld { message_id, lease }];
+                self.here.store.write(Changes { expect, changes }).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        match written {
+            Ok(()) => {}
+            // Another worker took over after our lease ended; it will find the peer's receipt waiting.
+            Err(CommitError::Unexpected(Expect::LeaseHeld { .. })) => {
+                tracing::info!(message_id = %delivery.message_id, "the lease of a delivery ended before its attempt");
+            }
+            // The lease ends by itself and the message is tried again.
+            Err(error) => tracing::error!(message_id = %delivery.message_id, %error, "a delivery was not recorded"),
+        }
+    }
+}
+
+impl Attempt {
+    fn later(mut error: String) -> Self {
+        if let Some((cut, _)) = error.char_indices().nth(LONGEST_ERROR) {
+            error.truncate(cut);
+        }
+        Self::Later { error, not_before: None }
+    }
+}
+
+async fn claim(here: &Institution, lease: &str) -> Result<Vec<Delivery>, StoreError> {
+    let now = here.clock.now();
+    // A little longer than an attempt may take, so that its end still finds the lease held.
+    let attempt = SignedDuration::from_secs(i64::try_from(here.exchange.attempt_seconds).unwrap_or(i64::MAX / 4));
+    let until = now.checked_add(attempt + SignedDuration::from_secs(10)).unwrap_or(Timestamp::MAX);
+    let claim = Claim { lease: lease.to_owned(), now: instant(now), lease_until: instant(until), limit: BATCH };
+    let store = here.store.clone();
+    tokio::task::spawn_blocking(move || store.claim(&claim)).await.unwrap_or(Err(StoreError::Closed))
+}
+
+/// What the peer's reply means.
+fn judge(here: &Institution, peer: &Peer, delivery: &Delivery, reply: &Reply) -> Attempt {
+    if reply.is_success() {
+        let Ok(response) = serde_json::from_slice::<submit_message::Response>(&reply.body) else {
+            return Attempt::later("the partner's answer carries no receipt".to_owned());
+        };
+        return match receipt::verify(here, peer, delivery, &response.receipt) {
+            Ok(_) => Attempt::Delivered(response.receipt),
+            Err(error) => Attempt::later(error.to_string()),
+        };
+    }
+    let text = format!("the partner refused with status {}: {}", reply.status, reply.refusal_text());
+    match reply.status {
+        // Sending the same bytes again cannot end otherwise.
+        400 | 403 | 409 | 413 | 415 | 422 => Attempt::Refused(text),
+        _ => match Attempt::later(text) {
+            Attempt::Later { error, .. } => Attempt::Later { error, not_before: reply.retry_after },
+            other => other,
+        },
+    }
+}
+
+fn is_overdue(here: &Institution, delivery: &Delivery, now: Timestamp) -> bool {
+    let limit = SignedDuration::from_hours(i64::try_from(here.exchange.give_up_hours).unwrap_or(i64::MAX / 3600));
+    delivery.created_at.parse::<Timestamp>().is_ok_and(|created| now.duration_since(created) >= limit)
+}
+
+/// Doubling waits up to the longest, of which a random part of up to a half is taken off, so that many messages do not
+/// return at once; and not before the peer asked us to.
+fn next_attempt(here: &Institution, delivery: &Delivery, now: Timestamp, not_before: Option<u64>) -> String {
+    let longest = here.exchange.longest_retry_seconds.max(1);
+    let doubled = here.exchange.first_retry_seconds.max(1).saturating_mul(1 << delivery.attempts.saturating_sub(1).min(30));
+    let full = doubled.min(longest).saturating_mul(1000);
+    let wait = full / 2 + rand::random_range(0..=full / 2);
+    let wait = wait.max(not_before.unwrap_or(0).min(longest).saturating_mul(1000));
+    let wait = SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX));
+    instant(now.checked_add(wait).unwrap_or(Timestamp::MAX))
+}
+
+fn audit(delivery: &Delivery, action: &str, at: &str) -> Change {
+    let detail = serde_json::json!({"peer": delivery.peer, "body_sha256": delivery.body_sha256});
+    Change::Audit(AuditEntry {
+        at: at.to_owned(),
+        actor: "node".to_owned(),
+        action: action.to_owned(),
+        target: delivery.message_id.clone(),
+        detail: detail.to_string(),
+    })
+}
