@@ -1,7 +1,13 @@
 //! Referrals: from the draft to the answer, enforced at both ends by one table.
 
+pub mod consent;
+pub mod message;
+mod names;
+pub mod package;
 pub mod pages;
+pub mod party;
 pub mod reading;
+pub mod state;
 
 use crate::access::Staff;
 use crate::exchange::Institution;
