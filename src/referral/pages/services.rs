@@ -21,6 +21,8 @@ pub struct Destination {
 pub struct Choice {
     /// `peer/code`, the form value.
     pub value: String,
+    /// The partner.
+    pub peer: String,
     /// Name.
     pub name: String,
     /// Languages the service reads and answers in.
@@ -44,6 +46,7 @@ pub fn destinations(peers: &[Peer], language: &str, chosen: &str) -> Vec<Destina
                         name: name(service, language),
                         languages: languages(service),
                         chosen: value == chosen,
+                        peer: peer.id.clone(),
                         value,
                     })
                 })
