@@ -1,5 +1,7 @@
 //! Cohort questions: closed data, counted at each node from its own store in harmonised units, answered protected.
 
+pub mod pages;
+
 use crate::access::Staff;
 use crate::exchange::Institution;
 use crate::fault::{Classified, Kind};
