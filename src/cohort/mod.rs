@@ -4,12 +4,13 @@ pub mod answer;
 pub mod ask;
 pub mod count;
 pub mod disclosure;
+pub mod endpoints;
+pub mod pages;
 pub mod question;
 pub mod result;
 
 pub use ask::ask;
 pub use result::result_json;
-
 use crate::fault::{Classified, Kind};
 
 /// Why a question was not asked.

@@ -7,6 +7,7 @@ pub mod fhir;
 pub mod folder;
 pub mod hl7v2;
 pub mod mllp;
+pub mod pages;
 pub mod receive;
 pub mod ssmix2;
 
