@@ -18,7 +18,7 @@ use crate::exchange::{Institution, deliver};
 use crate::fault::{Classified, Kind};
 use crate::harmonise::Catalog;
 use crate::intake::{Intake, mllp};
-use crate::referral::delivered::ReferralOutcome;
+use crate::referral::delivered::Delivered;
 use crate::routes;
 use crate::server::{listen, outside};
 use crate::store::{Handle, sqlite::SqliteStore};
@@ -105,7 +105,7 @@ pub enum NodeError {
     Mappings(#[from] crate::translate::MappingError),
     /// Unit and code tables do not compile.
     #[error(transparent)]
-    Catalog(#[from] crate::harmonise::CatalogError),
+    Catalog(#[from] crate::terminology::TableError),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -219,7 +219,7 @@ impl Node {
         let work = deliver::run(
             self.parts.here.clone(),
             Arc::new(Https::new()),
-            Arc::new(ReferralOutcome),
+            Arc::new(Delivered),
             Arc::clone(&self.wake),
             stop,
         );

@@ -18,7 +18,7 @@ use axum::routing::{any, get};
 
 use crate::cohort::answer::CohortPolicy;
 use crate::exchange::Institution;
-use crate::exchange::endpoints::OutsideUrl;
+use crate::exchange::endpoints::{ExchangeState, OutsideUrl};
 use crate::fault::Kind;
 use crate::server::health;
 use crate::server::problem::Problem;
@@ -44,7 +44,7 @@ pub fn inside(pages: PageState) -> Router {
 /// The outside door: paired institutions only.
 pub fn outside(here: Institution, url: OutsideUrl, policy: CohortPolicy) -> Router {
     Router::new()
-        .merge(crate::exchange::endpoints::router(here.clone(), url))
+        .merge(crate::exchange::endpoints::router(ExchangeState { here: here.clone(), outside_url: url }))
         .merge(crate::referral::endpoints::router(here.clone()))
         .merge(crate::cohort::endpoints::router(here, policy))
         .fallback(unknown)

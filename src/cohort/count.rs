@@ -11,13 +11,17 @@ use jiff::{Span, Timestamp};
 use octofhir_ucum::Number;
 
 use super::CohortError;
-use super::question::{Checked, Comparator, Context, Criterion, FilterKind, Select, UnitPolicy, ValueFilter};
+use super::question::{
+    Checked, Comparator, Context, Criterion, FilterKind, Select, TermCode, UnitPolicy, ValueFilter,
+};
 use crate::harmonise::units::{Reading, factor};
 use crate::harmonise::{Catalog, fitted_unit};
 use crate::store::records::{FactQuery, QuantityRange};
 use crate::store::{StoreError, View};
 use crate::terminology::analytes::Analyte;
+use crate::fhir::systems;
 use crate::terminology::equivalence::expand;
+use crate::terminology::icd10;
 
 /// What to ask the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,10 +140,16 @@ fn kinds(context: Context) -> &'static [(&'static str, &'static [&'static str])]
     }
 }
 
-fn queries(context: Context, codes: &[(String, String)], quantities: &[QuantityRange]) -> Vec<FactQuery> {
+fn queries(
+    context: Context,
+    codes: &[(String, String)],
+    families: &[(String, String)],
+    quantities: &[QuantityRange],
+) -> Vec<FactQuery> {
     let query = |(kind, statuses): &(&str, &[&str])| FactQuery {
         kind: (*kind).to_owned(),
         codes: codes.to_vec(),
+        families: families.to_vec(),
         quantities: quantities.to_vec(),
         excluded_statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
     };
@@ -153,7 +163,17 @@ fn facts(catalog: &Catalog, criterion: &Criterion) -> Vec<FactQuery> {
     }
     codes.sort();
     codes.dedup();
-    queries(criterion.context, &codes, &[])
+    let families: Vec<(String, String)> = criterion.term_codes.iter().flat_map(family).collect();
+    queries(criterion.context, &codes, &families, &[])
+}
+
+/// An ICD-10 category asked for means every code below it, in every national edition.
+fn family(term: &TermCode) -> Vec<(String, String)> {
+    let category = icd10::read(&term.code).filter(|_| icd10::is_icd10(&term.system) && term.code.trim().len() == 3);
+    let editions = [systems::ICD10, systems::ICD10_JP, systems::ICD10_CA];
+    category
+        .map(|read| editions.map(|system| (system.to_owned(), read.category.clone())).to_vec())
+        .unwrap_or_default()
 }
 
 /// One query per analyte, because each has units and rules of its own.
@@ -170,7 +190,7 @@ fn measured(catalog: &Catalog, criterion: &Criterion, filter: &ValueFilter) -> R
             done.push(&analyte.id);
         }
         let codes = expand(&catalog.terminology, &term.system, &term.code);
-        all.extend(queries(criterion.context, &codes, &ranges(catalog, analyte, filter)?));
+        all.extend(queries(criterion.context, &codes, &[], &ranges(catalog, analyte, filter)?));
     }
     Ok(all)
 }

@@ -8,7 +8,6 @@ use super::answer::{self, CohortPolicy};
 use crate::exchange::Institution;
 use crate::server::peer::{Answer, PeerQuestion};
 use crate::server::problem::Problem;
-use crate::store::StoreError;
 use crate::wire::cohort_question;
 
 #[derive(Clone)]
@@ -29,9 +28,6 @@ pub fn router(here: Institution, policy: CohortPolicy) -> Router {
 }
 
 async fn ask(State(desk): State<Desk>, PeerQuestion(question): PeerQuestion) -> Result<Answer, Problem> {
-    let work = tokio::task::spawn_blocking(move || {
-        let body = answer::answer(&desk.here, &question, &desk.policy)?;
-        Answer::new(&desk.here, &question, body)
-    });
-    work.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    let body = answer::answer(&desk.here, &question, &desk.policy).await?;
+    Answer::new(&desk.here, &question, body)
 }

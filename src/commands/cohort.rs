@@ -33,8 +33,8 @@ enum Verb {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     match &args.verb {
         Verb::Check { file } => {
-            let question = question::Question::parse(&read(file)?).map_err(cohort::CohortError::from)?;
-            let sha256 = question.sha256();
+            let checked = question::check(&read(file)?)?;
+            let sha256 = checked.sha256();
             context.print(&json!({"question_sha256": sha256}), &format!("The question can be asked. Its id is {sha256}."));
         }
         Verb::Run { file } => {

@@ -33,6 +33,12 @@ pub struct Intake {
     pub setting: Arc<Setting>,
 }
 
+/// Whether these bytes were taken in before from this source.
+fn is_known(intake: &Intake, channel: &str, source: &str, raw: &[u8]) -> Result<bool, IntakeError> {
+    let sha256 = crate::ids::sha256_hex(raw);
+    Ok(intake.store.view(|view| view.is_known(channel, source, &sha256))?)
+}
+
 /// What became of a batch of inputs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {

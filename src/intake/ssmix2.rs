@@ -12,6 +12,20 @@ const LEVELS: usize = 5;
 
 /// Takes in every storage file below `root`; tells of every other file through `skipped`.
 pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Result<Summary, IntakeError> {
+    walk(intake, root, skipped, &mut |_, _| Ok(false))
+}
+
+/// Takes in the storage files below `root` that were not taken in before, told by name and content.
+pub fn import_new(intake: &Intake, root: &Path) -> Result<Summary, IntakeError> {
+    walk(intake, root, &mut |_| {}, &mut |name, raw| super::is_known(intake, "ssmix2", name, raw))
+}
+
+fn walk(
+    intake: &Intake,
+    root: &Path,
+    skipped: &mut dyn FnMut(&str),
+    known: &mut dyn FnMut(&str, &[u8]) -> Result<bool, IntakeError>,
+) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
     let mut storage: Vec<(String, PathBuf)> = Vec::new();
     for path in folder::files(root)? {
@@ -26,6 +40,9 @@ pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Re
     storage.sort_by(|(a, _), (b, _)| written_at(a).cmp(&written_at(b)).then_with(|| a.cmp(b)));
     for (name, path) in storage {
         let raw = folder::read(&path)?;
+        if known(&name, &raw)? {
+            continue;
+        }
         let translation = ssmix2::parse_path(&name)
             .and_then(|place| ssmix2::translate(&intake.mappings, &intake.setting, &place, &raw));
         let incoming = Incoming { channel: "ssmix2", source: &name, raw: &raw };
