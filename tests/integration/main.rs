@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod cohort;
+mod configuration;
 mod exchange_messages;
 mod exchange_pairing;
 mod exchange_schemas;
 mod exchange_strangers;
 mod exchange_tls;
 mod harmonise;
+mod map;
 mod referral_package;
 mod referral_pair;
 mod referral_refused;
