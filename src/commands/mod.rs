@@ -1,1 +1,3 @@
-//! (to be written)
+//! One file per verb of the command line.
+
+pub mod translate;

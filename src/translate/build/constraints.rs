@@ -1,0 +1,88 @@
+//! Invariants of R4 that no single row can see. What breaks one is taken out again and booked as dropped: a resource that
+//! a server refuses would lose everything else with it.
+
+use serde_json::{Map, Value};
+
+use super::context::Work;
+use super::resources::Instance;
+
+/// Makes a resource hold its invariants.
+pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
+    let number = instance.number;
+    let withdraw = |path: &str, reason: &str| work.ledger.withdraw(number, path, reason);
+    match instance.row.resource_type.as_str() {
+        "Condition" => condition(&mut instance.body, &withdraw),
+        "AllergyIntolerance" => allergy(&mut instance.body, &withdraw),
+        _ => {}
+    }
+    let kind = instance.row.resource_type.clone();
+    let mut body = Value::Object(std::mem::take(&mut instance.body));
+    periods(&mut body, &kind, &withdraw);
+    if let Value::Object(body) = body {
+        instance.body = body;
+    }
+}
+
+type Withdraw<'a> = &'a dyn Fn(&str, &str);
+
+fn status_code<'a>(body: &'a Map<String, Value>, element: &str) -> Option<&'a str> {
+    body.get(element)?.pointer("/coding/0/code")?.as_str()
+}
+
+/// con-4: an abated condition is not active. con-5: one entered in error has no clinical status.
+fn condition(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+    let in_error = status_code(body, "verificationStatus") == Some("entered-in-error");
+    if in_error && body.remove("clinicalStatus").is_some() {
+        withdraw("Condition.clinicalStatus", "a condition entered in error has no clinical status in FHIR");
+    }
+    let ended = matches!(status_code(body, "clinicalStatus"), None | Some("inactive" | "resolved" | "remission"));
+    if !ended && body.remove("abatementDateTime").is_some() {
+        withdraw("Condition.abatementDateTime", "an end date contradicts the status, which says the condition goes on");
+    }
+    if body.contains_key("onsetDateTime") && body.remove("onsetString").is_some() {
+        withdraw("Condition.onsetString", "the onset is given as a date already");
+    }
+}
+
+/// ait-2: an allergy entered in error has no clinical status.
+fn allergy(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+    if status_code(body, "verificationStatus") == Some("entered-in-error") && body.remove("clinicalStatus").is_some() {
+        withdraw("AllergyIntolerance.clinicalStatus", "an allergy entered in error has no clinical status in FHIR");
+    }
+    if body.contains_key("onsetDateTime") && body.remove("onsetString").is_some() {
+        withdraw("AllergyIntolerance.onsetString", "the onset is given as a date already");
+    }
+}
+
+/// per-1: a period does not end before it starts. Which of the two is wrong nobody knows; the end goes.
+fn periods(value: &mut Value, path: &str, withdraw: Withdraw<'_>) {
+    match value {
+        Value::Object(map) => {
+            let backwards = match (map.get("start").and_then(Value::as_str), map.get("end").and_then(Value::as_str)) {
+                (Some(start), Some(end)) => is_after(start, end),
+                _ => false,
+            };
+            if backwards {
+                map.remove("end");
+                withdraw(&format!("{path}.end"), "the period would end before it starts");
+            }
+            for (name, inner) in map.iter_mut() {
+                periods(inner, &format!("{path}.{name}"), withdraw);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| periods(item, path, withdraw)),
+        _ => {}
+    }
+}
+
+/// Compares two dateTimes: as instants where both are, else by the date they share.
+fn is_after(start: &str, end: &str) -> bool {
+    let instant = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    match (instant(start), instant(end)) {
+        (Some(start), Some(end)) => start > end,
+        _ => {
+            let length = start.len().min(end.len()).min(10);
+            start.get(..length) > end.get(..length)
+        }
+    }
+}
