@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::build::Work;
+use super::build::{Leaf, Target, Work};
 
 const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
@@ -32,12 +32,42 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
     }
     resource["activity"] = json!({"text": order.kind});
     resource["agent"] = json!(agents);
-    resource["entity"] = json!([{
-        "role": "source",
-        "what": {"identifier": {"system": "urn:ietf:rfc:3986", "value": format!("urn:sha256:{digest}")}},
-    }]);
+    let mut original = json!({"identifier": {"system": "urn:ietf:rfc:3986", "value": format!("urn:sha256:{digest}")}});
+    if let Some(control_id) = order.message.first("MSH").and_then(|header| header.text(10, 1)) {
+        original["display"] = json!(control_id);
+    }
+    resource["entity"] = json!([{"role": "source", "what": original}]);
     let id = crate::ids::derived(&[&setting.namespace, "Provenance", &digest]);
     json!({"fullUrl": format!("urn:uuid:{id}"), "resource": resource, "request": {"method": "POST", "url": "Provenance"}})
+}
+
+/// Books the fields of MSH and EVN that are in Provenance, or that the translation was steered by.
+pub(crate) fn book(work: &Work<'_>) {
+    const BOOKED: [(&str, usize, &str); 15] = [
+        ("MSH", 1, "(steers: delimiters)"),
+        ("MSH", 2, "(steers: delimiters)"),
+        ("MSH", 3, "Provenance.agent.who"),
+        ("MSH", 4, "Provenance.agent.who"),
+        ("MSH", 7, "Provenance.recorded"),
+        ("MSH", 9, "Provenance.activity"),
+        ("MSH", 10, "Provenance.entity.what.display"),
+        ("MSH", 12, "(steers: version)"),
+        ("MSH", 18, "(steers: character set)"),
+        ("MSH", 20, "(steers: character set)"),
+        ("EVN", 1, "Provenance.activity"),
+        ("EVN", 2, "Provenance.recorded"),
+        ("MSH", 5, "(steers: acknowledgement)"),
+        ("MSH", 6, "(steers: acknowledgement)"),
+        ("MSH", 15, "(steers: acknowledgement)"),
+    ];
+    for (segment, content) in work.order.message.segments.iter().enumerate() {
+        for (_, field, path) in BOOKED.iter().filter(|(name, ..)| *name == content.name) {
+            for repetition in 1..=content.field(*field).len() {
+                let leaf = Leaf { segment, field: *field, repetition, ..Leaf::default() };
+                work.ledger.mapped(leaf, &Target { resource: 0, path: (*path).to_owned() });
+            }
+        }
+    }
 }
 
 /// MSH-3 and MSH-4: the system that wrote the message.

@@ -47,8 +47,8 @@ pub fn translate(mappings: &Mappings, setting: &Setting, path: &StoragePath, byt
     };
     let written = path.written(&setting.zone);
     let mut row = row.clone();
-    // A version that no longer counts says nothing about the patient's demographics today.
-    row.demographics &= path.condition == Condition::Valid;
+    // Only ADT-00 speaks for the demographics, and only its valid version: the others mention the patient.
+    row.demographics = storage.demographics && path.condition == Condition::Valid;
     let history = (path.condition == Condition::Past).then_some(path.timestamp.as_str());
     let mut translated = hl7v2::finish(mappings, setting, bytes, read, &row, history, written)?;
     condition::mark(path.condition, &mut translated);

@@ -1,10 +1,11 @@
 //! Invariants of R4 that no single row can see. What breaks one is taken out again and booked as dropped: a resource that
 //! a server refuses would lose everything else with it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::context::Work;
 use super::resources::Instance;
+use crate::fhir::systems;
 
 /// Makes a resource hold its invariants.
 pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
@@ -13,6 +14,7 @@ pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
     match instance.row.resource_type.as_str() {
         "Condition" => condition(&mut instance.body, &withdraw),
         "AllergyIntolerance" => allergy(&mut instance.body, &withdraw),
+        "Observation" => vital_sign(&mut instance.body),
         _ => {}
     }
     let kind = instance.row.resource_type.clone();
@@ -51,6 +53,35 @@ fn allergy(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
     }
     if body.contains_key("onsetDateTime") && body.remove("onsetString").is_some() {
         withdraw("AllergyIntolerance.onsetString", "the onset is given as a date already");
+    }
+}
+
+/// LOINC codes that R4 itself binds to its vital signs profiles (<https://hl7.org/fhir/R4/observation-vitalsigns.html>).
+const VITAL_SIGNS: [&str; 13] = [
+    "85353-1", "9279-1", "8867-4", "2708-6", "59408-5", "8310-5", "8302-2", "9843-4", "29463-7", "39156-5", "85354-9", "8480-6",
+    "8462-4",
+];
+
+/// A vital sign says that it is one, when it was measured, and if it has no value that it has none.
+fn vital_sign(body: &mut Map<String, Value>) {
+    let code = body.get("code").cloned().unwrap_or(Value::Null);
+    let is_vital = crate::fhir::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
+    if !is_vital {
+        return;
+    }
+    let category = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]});
+    match body.get_mut("category") {
+        Some(Value::Array(categories)) if categories.contains(&category) => {}
+        Some(Value::Array(categories)) => categories.push(category),
+        _ => drop(body.insert("category".to_owned(), json!([category]))),
+    }
+    if !body.keys().any(|element| element.starts_with("effective")) {
+        let absent = json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
+        body.insert("_effectiveDateTime".to_owned(), absent);
+    }
+    if !body.keys().any(|element| element.starts_with("value") || element == "component" || element == "dataAbsentReason") {
+        let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
+        body.insert("dataAbsentReason".to_owned(), json!({"coding": [{"system": system, "code": "unknown"}]}));
     }
 }
 

@@ -19,6 +19,7 @@ use super::{Refused, RefusedCode, Setting, provenance};
 
 pub(crate) use context::{Context, Work};
 pub(crate) use entries::conditional_query;
+pub(crate) use ledger::{Leaf, Target};
 pub(crate) use piece::Piece;
 
 /// What is to be built, and from what.
@@ -60,6 +61,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let mut entries = entries::write(&work, instances);
     let said = entries.iter().filter_map(|entry| entry["fullUrl"].as_str()).map(str::to_owned).collect();
     entries.push(provenance::entry(&work, said, event_time));
+    provenance::book(&work);
     let warnings = work.warnings();
     let losses = work.ledger.close(order.message, order.column, &|segment| order.rules.knows_segment(segment));
     let bundle = crate::fhir::bundle::of("transaction", entries);

@@ -7,7 +7,7 @@ use super::ledger::{Leaf, Target};
 use super::missing_patient;
 use super::piece::Piece;
 use crate::translate::datatypes::{self, Kind, party};
-use crate::translate::rows::file::{DefaultRow, ResourceRow, Row};
+use crate::translate::rows::file::{DefaultRow, Repetitions, ResourceRow, Row};
 use crate::translate::rows::path::{Path, Slots};
 use crate::translate::{Refused, RefusedCode};
 
@@ -133,9 +133,15 @@ fn apply(work: &Work<'_>, row: &Row, kind: &str, number: usize, group: usize, in
     if !row.when.iter().all(|condition| context.holds(condition)) {
         return;
     }
+    let wanted = |at: usize| match row.repetition {
+        None => true,
+        Some(Repetitions::First) => at == 0,
+        Some(Repetitions::Others) => at > 0,
+    };
     let pieces: Vec<Piece<'_>> = repetitions
         .iter()
         .enumerate()
+        .filter(|(at, _)| wanted(*at))
         .map(|(at, repetition)| {
             let leaf = Leaf { segment: index, field: usize::from(row.field), repetition: at + 1, ..Leaf::default() };
             let piece = Piece::repetition(repetition, &work.ledger, leaf, &target);
@@ -146,7 +152,7 @@ fn apply(work: &Work<'_>, row: &Row, kind: &str, number: usize, group: usize, in
         Kind::Varies | Kind::Text | Kind::Steer | Kind::Skip => pieces.len(),
         _ if row.path.grows() => pieces.len(),
         Kind::Practitioner => party::first_person(&pieces),
-        _ => 1,
+        _ => pieces.len().min(1),
     };
     let taken = if row.path.is_filled(body, slots) { 0 } else { taken };
     for piece in &pieces[taken..] {

@@ -21,7 +21,15 @@ pub(crate) fn concept(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Op
         Some(2) => &TRIPLETS[1..2],
         _ => &TRIPLETS,
     };
-    concept_of(context, piece, from_table(row, context, piece), wanted)
+    let mut concept = concept_of(context, piece, from_table(row, context, piece), wanted)?;
+    if let Some(name) = &row.system
+        && let Some(coding) = concept.pointer_mut("/coding/0")
+        && coding.get("system").is_none()
+    {
+        let code = coding["code"].as_str().unwrap_or("").to_owned();
+        coding["system"] = json!(system_address(context, name, &code));
+    }
+    Some(concept)
 }
 
 /// → CodeableConcept with the codings of the source only.
@@ -37,6 +45,8 @@ fn concept_of(context: &Context<'_>, piece: &Piece<'_>, first: Option<Value>, wa
     }
     for triplet in wanted {
         match source_coding(context, piece, *triplet) {
+            // The table's coding says what a bare code says.
+            Some(coding) if !codings.is_empty() && coding.as_object().is_some_and(|coding| coding.len() == 1) => {}
             Some(coding) => codings.push(coding),
             None => {
                 // A text without a code is the concept's text.

@@ -24,7 +24,7 @@ impl Unit {
         let code = piece.take(1).and_then(|text| clean(&text));
         let text = piece.take(2).and_then(|text| clean(&text));
         let system = piece.take(3);
-        let ucum = code.clone().filter(|code| context.rules.table("ucum").is_some_and(|table| table.codes.contains_key(code)));
+        let ucum = code.as_ref().and_then(|code| context.rules.table("ucum")?.codes.get(code).cloned());
         let coded = match (ucum, &code, system) {
             (Some(code), _, _) => Some((systems::UCUM.to_owned(), code)),
             // A unit of a published code list (MERIT-9 for medicines) keeps its code.

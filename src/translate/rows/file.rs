@@ -175,6 +175,12 @@ pub struct Row {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub table: Option<toml::Spanned<String>>,
+    /// Of a repeating field, only the first repetition or only the others.
+    #[serde(default)]
+    pub repetition: Option<Repetitions>,
+    /// Coding system of a code that names none, as a message would name it: `HL70487`.
+    #[serde(default)]
+    pub system: Option<String>,
     /// Of a coded value with alternates, only the first (1) or second (2) coding.
     #[serde(default)]
     pub triplet: Option<u8>,
@@ -196,6 +202,16 @@ pub struct Row {
     /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// Which repetitions of a field a row takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Repetitions {
+    /// The first.
+    First,
+    /// All but the first.
+    Others,
 }
 
 /// A code table.
@@ -247,6 +263,9 @@ pub struct StorageRow {
     pub kind: String,
     /// Messages it may hold.
     pub messages: Vec<String>,
+    /// It is the storage's word on the patient's demographics; other data types only mention the patient.
+    #[serde(default)]
+    pub demographics: bool,
 }
 
 /// Reads a file; the error carries the line.
