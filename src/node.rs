@@ -170,8 +170,7 @@ impl Node {
         };
         let doors = doors(config, &inside, &outside, mllp.as_ref())?;
         let (shutdown, stop) = watch::channel(false);
-        let mut node =
-            Self { parts, doors, wake: Arc::new(Notify::new()), shutdown, tasks: JoinSet::new() };
+        let mut node = Self { parts, doors, wake: Arc::new(Notify::new()), shutdown, tasks: JoinSet::new() };
         node.serve_inside(inside, config, &stop);
         node.serve_outside(outside, config, purpose, &stop);
         if let Some(listener) = mllp {

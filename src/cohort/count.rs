@@ -11,15 +11,13 @@ use jiff::{Span, Timestamp};
 use octofhir_ucum::Number;
 
 use super::CohortError;
-use super::question::{
-    Checked, Comparator, Context, Criterion, FilterKind, Select, TermCode, UnitPolicy, ValueFilter,
-};
+use super::question::{Checked, Comparator, Context, Criterion, FilterKind, Select, TermCode, UnitPolicy, ValueFilter};
+use crate::fhir::systems;
 use crate::harmonise::units::{Reading, factor};
 use crate::harmonise::{Catalog, fitted_unit};
 use crate::store::records::{FactQuery, QuantityRange};
 use crate::store::{StoreError, View};
 use crate::terminology::analytes::Analyte;
-use crate::fhir::systems;
 use crate::terminology::equivalence::expand;
 use crate::terminology::icd10;
 
@@ -171,9 +169,7 @@ fn facts(catalog: &Catalog, criterion: &Criterion) -> Vec<FactQuery> {
 fn family(term: &TermCode) -> Vec<(String, String)> {
     let category = icd10::read(&term.code).filter(|_| icd10::is_icd10(&term.system) && term.code.trim().len() == 3);
     let editions = [systems::ICD10, systems::ICD10_JP, systems::ICD10_CA];
-    category
-        .map(|read| editions.map(|system| (system.to_owned(), read.category.clone())).to_vec())
-        .unwrap_or_default()
+    category.map(|read| editions.map(|system| (system.to_owned(), read.category.clone())).to_vec()).unwrap_or_default()
 }
 
 /// One query per analyte, because each has units and rules of its own.

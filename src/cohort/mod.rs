@@ -9,9 +9,9 @@ pub mod pages;
 pub mod question;
 pub mod result;
 
+use crate::fault::{Classified, Kind};
 pub use ask::ask;
 pub use result::result_json;
-use crate::fault::{Classified, Kind};
 
 /// Why a question was not asked.
 #[derive(Debug, thiserror::Error)]

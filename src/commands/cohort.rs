@@ -35,7 +35,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Verb::Check { file } => {
             let checked = question::check(&read(file)?)?;
             let sha256 = checked.sha256();
-            context.print(&json!({"question_sha256": sha256}), &format!("The question can be asked. Its id is {sha256}."));
+            context
+                .print(&json!({"question_sha256": sha256}), &format!("The question can be asked. Its id is {sha256}."));
         }
         Verb::Run { file } => {
             let bytes = read(file)?;

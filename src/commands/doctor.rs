@@ -117,7 +117,10 @@ fn certificates(config: &Config) -> Vec<Finding> {
 fn clock() -> Finding {
     let now = SystemClock.now();
     if now.as_second() < EARLIEST_PLAUSIBLE_SECOND {
-        return bad("clock", format!("{now} cannot be right; set the clock (NTP): partners refuse tokens from another time"));
+        return bad(
+            "clock",
+            format!("{now} cannot be right; set the clock (NTP): partners refuse tokens from another time"),
+        );
     }
     good("clock", format!("{now}; compare it with a watch"))
 }
@@ -135,9 +138,11 @@ fn ports(config: &Config) -> Vec<Finding> {
 fn port(name: &'static str, address: &str) -> Finding {
     match std::net::TcpListener::bind(address) {
         Ok(_) => good(name, format!("{address} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Finding { name, state: State::Warning, detail: format!("{address} is in use; by this node, if it is running") }
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Finding {
+            name,
+            state: State::Warning,
+            detail: format!("{address} is in use; by this node, if it is running"),
+        },
         Err(error) => bad(name, format!("{address}: {error}")),
     }
 }

@@ -28,7 +28,9 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if args.watch {
-        return Err(Failure::usage("--watch is not built in this release; run the import again, repeats change nothing"));
+        return Err(Failure::usage(
+            "--watch is not built in this release; run the import again, repeats change nothing",
+        ));
     }
     if args.from == "ccda" {
         return Err(Failure::usage("C-CDA is not built in this release; CHANGELOG.md lists what is"));
@@ -65,8 +67,7 @@ fn csv_mapping(args: &Args) -> Result<Option<CsvMapping>, Failure> {
         .mapping
         .as_ref()
         .ok_or_else(|| Failure::usage("a CSV input needs --mapping FILE; config/mappings/csv has examples"))?;
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     Ok(Some(CsvMapping::load(&text, &path.display().to_string())?))
 }
 

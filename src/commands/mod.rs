@@ -29,7 +29,17 @@ const USAGE: u8 = 2;
 
 /// Verbs of the contract that later releases bring.
 const NOT_BUILT: &[&str] = &[
-    "audit", "backup", "consent", "db", "directory", "mapping", "messages", "package", "referral", "study", "user",
+    "audit",
+    "backup",
+    "consent",
+    "db",
+    "directory",
+    "mapping",
+    "messages",
+    "package",
+    "referral",
+    "study",
+    "user",
     "validate",
 ];
 
@@ -118,7 +128,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Init(args) => init::run(&context, &args),
         Verb::Serve(args) => serve::run(&context, &args),
         Verb::Demo(args) => demo::run(&context, args),
-        Verb::Translate(args) => Ok(translate::run(args)),
+        Verb::Translate(args) => Ok(translate::run(&args)),
         Verb::Import(args) => import::run(&context, &args),
         Verb::Peer(args) => peer::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),

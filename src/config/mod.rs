@@ -85,7 +85,11 @@ impl Config {
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)
             .map_err(|error| ConfigError::Invalid { path: name.to_owned(), message: error.to_string() })?;
-        config.institution.check().and_then(|()| config.cohort.check()).map_err(|message| ConfigError::Invalid { path: name.to_owned(), message })?;
+        config
+            .institution
+            .check()
+            .and_then(|()| config.cohort.check())
+            .map_err(|message| ConfigError::Invalid { path: name.to_owned(), message })?;
         Ok(config)
     }
 

@@ -26,7 +26,8 @@ pub(super) async fn play(
     let sha256 = ask(toronto, QUESTION).await?;
     let answers = toronto.node.parts.here.store.view(|view| view.answers(&sha256))?;
     // Élodie meets the question too.
-    for (site, expected) in [(toronto, population::expected_in_toronto() + 1), (tokyo, population::expected_in_tokyo())] {
+    for (site, expected) in [(toronto, population::expected_in_toronto() + 1), (tokyo, population::expected_in_tokyo())]
+    {
         let found = answers.iter().find(|answer| answer.node == site.plan.id);
         let right = found.is_some_and(|answer| answer.status == "ok" && answer.count == Some(rounded(expected)));
         checks.expect(&format!("{} counts its own cohort", site.plan.id), right, || format!("{found:?}"));

@@ -91,7 +91,9 @@ async fn mllp(toronto: &Site, tale: &Tale, checks: &mut Checks) -> Result<(), De
         codes.push(sender.send(message).await?);
     }
     tale.say(&format!("Toronto's HL7 v2 feed: {} messages over MLLP, answered {}.", messages.len(), codes.join(" ")));
-    checks.expect("every MLLP message was stored before its AA", codes.iter().all(|code| code == "AA"), || codes.join(" "));
+    checks.expect("every MLLP message was stored before its AA", codes.iter().all(|code| code == "AA"), || {
+        codes.join(" ")
+    });
     Ok(())
 }
 
@@ -104,7 +106,8 @@ async fn record(toronto: &Site, tokyo: &Site, tale: &Tale, checks: &mut Checks) 
     let watanabe = fhir(tokyo, "Patient?name=ワタナベ").await?;
     let both = watanabe.contains("渡邉") && watanabe.contains("渡辺");
     checks.expect("ワタナベ finds 渡邉 and 渡辺, each as written", both, || watanabe.clone());
-    checks.expect("romaji is proposed and marked so", watanabe.contains("proposed-transliteration"), || watanabe.clone());
+    checks
+        .expect("romaji is proposed and marked so", watanabe.contains("proposed-transliteration"), || watanabe.clone());
     let names = fhir(toronto, "Patient?family=tremblay-gagnon").await?;
     checks.expect("Élodie keeps her accent (Latin-1)", names.contains("Élodie"), || names.clone());
     let store = &toronto.node.parts.here.store;

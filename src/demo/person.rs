@@ -25,13 +25,8 @@ impl<'a> Person<'a> {
     /// Opens the link and presses its button.
     pub(super) async fn sign_in(site: &'a Site, role: Role, language: &'static str) -> Result<Self, DemoError> {
         let link = site.sign_in(role)?;
-        let response = site
-            .client
-            .post(&link)
-            .header(ORIGIN, site.inside(""))
-            .send()
-            .await
-            .map_err(|error| lost(&error))?;
+        let response =
+            site.client.post(&link).header(ORIGIN, site.inside("")).send().await.map_err(|error| lost(&error))?;
         let cookie = response
             .headers()
             .get_all(SET_COOKIE)
@@ -50,12 +45,7 @@ impl<'a> Person<'a> {
     }
 
     /// Fills in and sends the form found on `page`, with its hidden token.
-    pub(super) async fn submit(
-        &self,
-        page: &Page,
-        path: &str,
-        fields: &[(&str, &str)],
-    ) -> Result<Page, DemoError> {
+    pub(super) async fn submit(&self, page: &Page, path: &str, fields: &[(&str, &str)]) -> Result<Page, DemoError> {
         let token = hidden(&page.text, "form_token")
             .ok_or_else(|| DemoError::Story(format!("the page for {path} has no form")))?;
         let mut form: Vec<(&str, &str)> = vec![("form_token", &token)];

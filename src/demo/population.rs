@@ -39,8 +39,8 @@ struct Invented {
 /// Toronto: patients, conditions and results as a hospital exports them to CSV.
 pub(super) fn write_toronto(folder: &Path) -> Result<(), DemoError> {
     let mut patients = "mrn,family_name,given_name,birth_date,sex,postal_code,city,province\n".to_owned();
-    let mut conditions = "mrn,condition_id,code,display,onset_date\n".to_owned();
-    let mut labs = "mrn,result_id,loinc,display,value,unit,collected_at\n".to_owned();
+    let mut conditions = "mrn,code,code_name,onset,status\n".to_owned();
+    let mut labs = "mrn,result_id,loinc,display,value,unit,collected_at,status\n".to_owned();
     for person in people("LS1", TORONTO_NAMES, TORONTO_GIVEN) {
         let number = &person.number;
         let (family, given, born) = (person.family.0, person.given.0, date(person.born, "-"));
@@ -51,11 +51,12 @@ pub(super) fn write_toronto(folder: &Path) -> Result<(), DemoError> {
             ("N18.3", "Chronic kidney disease, stage 3", person.kidney_disease),
         ] {
             if has {
-                let _ = writeln!(conditions, "{number},{number}-{code},{code},\"{display}\",2019-05-02");
+                let _ = writeln!(conditions, "{number},{code},\"{display}\",2019-05-02,active");
             }
         }
         for (code, display, value, unit) in toronto_results(&person) {
-            let _ = writeln!(labs, "{number},{number}-{code},{code},{display},{value},{unit},2026-10-{:02}T08:15:00", 1 + number.len());
+            let _ =
+                writeln!(labs, "{number},{number}-{code},{code},{display},{value},{unit},2026-10-09T08:15:00,final");
         }
     }
     let failed = |cause| DemoError::Folder { path: folder.display().to_string(), cause };
@@ -128,10 +129,8 @@ fn pid(person: &Invented, with_address: bool) -> String {
 
 fn problems(person: &Invented, order: &str) -> String {
     let mut text = header("PPR^ZD1^PPR_ZD1", &person.number, "P") + &pid(person, false);
-    let listed = [
-        ("20070001", "2型糖尿病", "E119", person.diabetes),
-        ("20070002", "慢性腎臓病", "N183", person.kidney_disease),
-    ];
+    let listed =
+        [("20070001", "2型糖尿病", "E119", person.diabetes), ("20070002", "慢性腎臓病", "N183", person.kidney_disease)];
     for (place, (key, name, code, _)) in (1..).zip(listed.into_iter().filter(|(.., has)| *has)) {
         let _ = writeln!(
             text,
@@ -146,7 +145,10 @@ fn problems(person: &Invented, order: &str) -> String {
 fn tokyo_results(person: &Invented, order: &str) -> String {
     let mut text = header("OUL^R22^OUL_R22", &person.number, "L") + &pid(person, false) + "PV1|0001|O|01^^^^^C\n";
     let _ = writeln!(text, "SPM|1|{order}||023^血清^JC10|||||||||||||202610150830");
-    let _ = writeln!(text, "OBR|1|{order}|{order}|E001^生化学検査^99SM2|||202610150830|202610150830||||||||||||||20261015110000");
+    let _ = writeln!(
+        text,
+        "OBR|1|{order}|{order}|E001^生化学検査^99SM2|||202610150830|202610150830||||||||||||||20261015110000"
+    );
     let _ = writeln!(text, "ORC|SC|{order}|{order}||CM||||20261015110000");
     let results = [
         ("3D046000001906202", "HbA1c(NGSP)", tenths(person.hba1c_tenths), "%"),
@@ -189,7 +191,11 @@ fn ifcc(tenths: u32) -> u32 {
     (tenths * 10_000 - 215_200 + 4_574) / 9_148
 }
 
-fn people(prefix: &str, families: &[(&'static str, &'static str)], given: [&[(&'static str, &'static str)]; 2]) -> Vec<Invented> {
+fn people(
+    prefix: &str,
+    families: &[(&'static str, &'static str)],
+    given: [&[(&'static str, &'static str)]; 2],
+) -> Vec<Invented> {
     let mut dice = Dice(0x5741_5441_5249 ^ u64::from(prefix.len() as u32));
     (0..PATIENTS)
         .map(|place| {

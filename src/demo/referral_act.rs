@@ -11,6 +11,7 @@ use super::tale::Tale;
 use super::{DemoError, intake_act};
 use crate::access::Role;
 use crate::exchange::{directory, pairing, receipt};
+use crate::fhir::search::{Criterion, Match, Search};
 use crate::store::StoreError;
 use crate::store::referrals::Referral;
 
@@ -18,12 +19,7 @@ use crate::store::referrals::Referral;
 const CROSSING: Duration = Duration::from_secs(20);
 
 /// Toronto invites, Tokyo joins.
-pub(super) async fn pair(
-    toronto: &Site,
-    tokyo: &Site,
-    tale: &mut Tale,
-    checks: &mut Checks,
-) -> Result<(), DemoError> {
+pub(super) async fn pair(toronto: &Site, tokyo: &Site, tale: &mut Tale, checks: &mut Checks) -> Result<(), DemoError> {
     tale.act("The two hospitals pair");
     let (here, url) = (toronto.node.parts.here.clone(), toronto.node.doors.outside_url.clone());
     let code = blocking(move || pairing::invite(&here, &url, 600)).await?;
@@ -42,7 +38,10 @@ pub(super) async fn pair(
                 .map_err(|error| DemoError::Story(format!("directory: {error}")))?;
         }
     }
-    tale.say(&format!("Each now holds the other's certificate and signing key ({}…).", &joined.certificate_sha256[..16]));
+    tale.say(&format!(
+        "Each now holds the other's certificate and signing key ({}…).",
+        &joined.certificate_sha256[..16]
+    ));
     Ok(())
 }
 
@@ -116,7 +115,8 @@ async fn conversation(
     act(aikawa, &page, "ask", "右膝のMRI画像はありますか。最近のHbA1cの推移も知りたいです。").await?;
     until_event(toronto, id, "ask").await?;
     tale.say("Tokyo asks for the MRI; the state does not move, and it is Toronto's turn.");
-    act(okafor, &page, "answer", "The MRI of 12 October will follow on disc. HbA1c was 7.9 % in April and 7.4 % now.").await?;
+    act(okafor, &page, "answer", "The MRI of 12 October will follow on disc. HbA1c was 7.9 % in April and 7.4 % now.")
+        .await?;
     until_event(tokyo, id, "answer").await?;
     act(aikawa, &page, "accept", "").await?;
     until(toronto, id, "accepted").await?;
@@ -135,7 +135,8 @@ async fn conversation(
     checks.expect("Toronto reads the reply", shown.text.contains("自家細胞治療"), || shown.text.clone());
     tale.say("Tokyo reports back; Toronto holds the reply as a signed document. Completed.");
     let refused = aikawa.submit(&shown, &format!("{page}/accept"), &[]).await?;
-    checks.expect("a completed referral cannot be accepted again", refused.status >= 400, || refused.status.to_string());
+    checks
+        .expect("a completed referral cannot be accepted again", refused.status >= 400, || refused.status.to_string());
     Ok(())
 }
 
@@ -187,11 +188,19 @@ async fn declined(toronto: &Site, tokyo: &Site, tale: &mut Tale, checks: &mut Ch
     let scripts = ["渡邉", "ワタナベ", "WATANABE"];
     let all = scripts.iter().all(|script| page.text.contains(script));
     checks.expect("渡邉 ワタナベ WATANABE stand beside each other", all, || page.text.clone());
-    act(&okafor, &format!("/referrals/{id}"), "decline", "L'anatomopathologie manque; merci de renvoyer avec le rapport.").await?;
+    act(
+        &okafor,
+        &format!("/referrals/{id}"),
+        "decline",
+        "L'anatomopathologie manque; merci de renvoyer avec le rapport.",
+    )
+    .await?;
     let sent = until(tokyo, &id, "rejected").await?;
     checks.expect("a refusal reaches the sender with its reason", sent.status == "rejected", || sent.status.clone());
     let shown = aikawa.read(&format!("/referrals/{id}")).await?;
-    checks.expect("the reason is shown in its own words", shown.text.contains("anatomopathologie"), || shown.text.clone());
+    checks.expect("the reason is shown in its own words", shown.text.contains("anatomopathologie"), || {
+        shown.text.clone()
+    });
     tale.say("Tokyo refers 渡邉 健一 (ワタナベ ケンイチ, WATANABE KENICHI); Toronto declines and says why.");
     Ok(())
 }
@@ -228,7 +237,8 @@ async fn compose(
     let consent = person.submit(&found, path, &asking).await?;
     fields.extend([("consent_language", language), ("consent_for", peer), ("consent", "yes"), ("do", "send")]);
     let sent = person.submit(&consent, path, &fields).await?;
-    let address = sent.leads_to.ok_or_else(|| DemoError::Story(format!("the referral was not sent ({})", sent.status)))?;
+    let address =
+        sent.leads_to.ok_or_else(|| DemoError::Story(format!("the referral was not sent ({})", sent.status)))?;
     Ok(address.rsplit('/').next().unwrap_or_default().to_owned())
 }
 
@@ -243,13 +253,20 @@ async fn act(person: &Person<'_>, page: &str, name: &str, value: &str) -> Result
 
 /// Logical id of the patient with this record number.
 fn patient(site: &Site, number: &str) -> Result<String, DemoError> {
-    let system = site.patient_system();
-    let found = site.node.parts.here.store.view(|view| view.by_identifier("Patient", &system, number))?;
-    found
-        .into_iter()
-        .next()
-        .map(|patient| patient.id)
-        .ok_or_else(|| DemoError::Story(format!("patient {number} is not in the record of {}", site.plan.id)))
+    let search = Search {
+        kind: "Patient".to_owned(),
+        criteria: vec![Criterion {
+            parameter: "identifier".to_owned(),
+            any: vec![Match::Token { system: None, code: number.to_owned() }],
+        }],
+        count: 2,
+        offset: 0,
+    };
+    let found = site.node.parts.here.store.view(|view| view.search(&search))?;
+    match &found.resources[..] {
+        [one] => Ok(one.id.clone()),
+        other => Err(DemoError::Story(format!("{} patients have number {number} at {}", other.len(), site.plan.id))),
+    }
 }
 
 /// Waits until the referral has this status at `site`.
@@ -284,9 +301,9 @@ async fn until_event(site: &Site, id: &str, event: &str) -> Result<(), DemoError
 
 fn receipt_is_good(site: &Site, referral: &Referral) -> Result<bool, DemoError> {
     let here = &site.node.parts.here;
-    let (delivery, peer) = here.store.view(|view| {
-        Ok::<_, StoreError>((view.delivery(&referral.message_id)?, view.peer(&referral.peer)?))
-    })?;
+    let (delivery, peer) = here
+        .store
+        .view(|view| Ok::<_, StoreError>((view.delivery(&referral.message_id)?, view.peer(&referral.peer)?)))?;
     let (Some(delivery), Some(peer)) = (delivery, peer) else { return Ok(false) };
     let receipt = delivery.receipt.clone().unwrap_or_default();
     Ok(receipt::verify(here, &peer, &delivery, &receipt).is_ok())

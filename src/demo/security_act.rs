@@ -14,12 +14,7 @@ use crate::exchange::identity::Identity;
 use crate::exchange::tls;
 use crate::wire::submit_message;
 
-pub(super) async fn play(
-    toronto: &Site,
-    tokyo: &Site,
-    tale: &mut Tale,
-    checks: &mut Checks,
-) -> Result<(), DemoError> {
+pub(super) async fn play(toronto: &Site, tokyo: &Site, tale: &mut Tale, checks: &mut Checks) -> Result<(), DemoError> {
     tale.act("Who is not let in");
     let here = &tokyo.node.parts.here;
     let pinned = here.identity.certificate_sha256();

@@ -70,14 +70,6 @@ impl Site {
         format!("https://{}{path}", self.node.doors.inside)
     }
 
-    /// The system of this hospital's record numbers.
-    pub(super) fn patient_system(&self) -> String {
-        match &self.config.institution.institution_code {
-            Some(code) => format!("urn:oid:1.2.392.100495.20.3.51.1{code}"),
-            None => format!("{}/NamingSystem/LAKESHORE", self.config.institution.namespace),
-        }
-    }
-
     /// A fresh one-time link for the person of this role.
     pub(super) fn sign_in(&self, role: Role) -> Result<String, DemoError> {
         let user = match role {

@@ -17,7 +17,12 @@ pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Re
             continue;
         }
         let bytes = folder::read(&path)?;
-        for raw in hl7v2::split_batch(&bytes) {
+        let mut messages = hl7v2::split_batch(&bytes);
+        if messages.is_empty() {
+            // No message in it at all: kept whole, with the reason.
+            messages.push(&bytes);
+        }
+        for raw in messages {
             let translation = hl7v2::translate(&intake.mappings, &intake.setting, raw);
             let incoming = Incoming { channel: "hl7v2", source: &name, raw };
             summary.count(&receive(intake, incoming, translation)?);

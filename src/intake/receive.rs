@@ -46,10 +46,8 @@ pub fn receive(
     match translation {
         Err(refused) => quarantine(intake, incoming, Kept::of_refused(&refused), place_and_reason(&refused)),
         Ok(mut translated) => {
-            let setting = HarmoniseSetting {
-                country: intake.setting.country,
-                namespace: intake.setting.namespace.clone(),
-            };
+            let setting =
+                HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() };
             harmonise::harmonise_bundle(&intake.catalog, &setting, &mut translated.bundle);
             let kept = Kept::of_translated(&translated);
             match enter(intake, incoming, &translated.bundle, &kept) {
@@ -96,23 +94,16 @@ fn place_and_reason(refused: &Refused) -> String {
 }
 
 /// Accepts the bundle and records the message, together.
-fn enter(
-    intake: &Intake,
-    incoming: Incoming<'_>,
-    bundle: &Value,
-    kept: &Kept,
-) -> Result<Received, AcceptError> {
+fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -> Result<Received, AcceptError> {
     let message_id = ids::fresh();
-    let origin = Origin {
-        message_id: Some(message_id.clone()),
-        event_time: kept.event_time.clone(),
-        ids_from_full_url: true,
-    };
+    let origin =
+        Origin { message_id: Some(message_id.clone()), event_time: kept.event_time.clone(), ids_from_full_url: true };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {
         let now = instant(intake.clock.now());
         let accepted = intake.store.view(|view| accept::accept(view, &now, bundle, &origin))?;
-        let written = accepted.entries.iter().filter(|entry| matches!(entry.done, Done::Created | Done::Updated)).count();
+        let written =
+            accepted.entries.iter().filter(|entry| matches!(entry.done, Done::Created | Done::Updated)).count();
         let message = record(&message_id, &now, incoming, kept, MessageStatus::Translated, None, &accepted);
         let mut changes = Changes { expect: accepted.expect, changes: accepted.changes };
         changes.changes.push(Change::RecordMessage(message));

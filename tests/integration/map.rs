@@ -74,8 +74,10 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<Source>) {
 
 /// The room of a file: its top folder, except that endpoints and pages are rooms of their own wherever they stand.
 fn room(relative: &Path) -> String {
-    let parts: Vec<String> =
-        relative.components().map(|part| part.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()).collect();
+    let parts: Vec<String> = relative
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned())
+        .collect();
     let inner = parts.iter().skip(1).find(|part| *part == "endpoints" || *part == "pages");
     inner.unwrap_or(&parts[0]).clone()
 }
@@ -151,7 +153,8 @@ fn libraries_stay_in_their_rooms() {
     let mut wrong = Vec::new();
     for source in sources() {
         for (library, rooms) in LIBRARIES {
-            let used = source.code.contains(&format!("{library}::")) || source.code.contains(&format!("use {library};"));
+            let used =
+                source.code.contains(&format!("{library}::")) || source.code.contains(&format!("use {library};"));
             if used && !rooms.contains(&source.room.as_str()) {
                 wrong.push(format!("{}: {} uses {library}", source.path.display(), source.room));
             }

@@ -44,7 +44,11 @@ struct ResultPage<'a> {
 }
 
 /// The answers.
-pub async fn show(State(state): State<PageState>, Path(sha256): Path<String>, who: SignedIn) -> Result<Response, Problem> {
+pub async fn show(
+    State(state): State<PageState>,
+    Path(sha256): Path<String>,
+    who: SignedIn,
+) -> Result<Response, Problem> {
     who.may(Permission::AskCohorts)?;
     let found = state.here.store.read(move |view| read(view, &sha256)).await?;
     let (question, answers, peers) =

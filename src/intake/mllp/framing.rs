@@ -114,8 +114,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { largest: 20, message: Duration::from_secs(30), idle: Duration::from_secs(3600) };
+    const LIMITS: Limits = Limits { largest: 20, message: Duration::from_secs(30), idle: Duration::from_secs(3600) };
 
     async fn frames(chunks: &[&[u8]]) -> Vec<Frame> {
         let mut mock = tokio::io::duplex(4096);

@@ -18,8 +18,8 @@ use self::framing::{FS, Frame, FrameReader, Limits, VT};
 use super::Intake;
 use super::receive::{Incoming, receive};
 use crate::config::MllpConfig;
-use crate::translate::hl7v2;
 use crate::translate::RefusedCode;
+use crate::translate::hl7v2;
 
 /// Header that an acknowledgement answers when the message has none.
 const NO_HEADER: &[u8] = b"MSH|^~\\&|||||||ACK||P|2.5";
@@ -127,7 +127,9 @@ fn take_in(intake: &Intake, message: &[u8]) -> Vec<u8> {
     let unreadable = translation
         .as_ref()
         .err()
-        .filter(|refused| matches!(refused.code, RefusedCode::Unreadable | RefusedCode::Encoding | RefusedCode::Truncated))
+        .filter(|refused| {
+            matches!(refused.code, RefusedCode::Unreadable | RefusedCode::Encoding | RefusedCode::Truncated)
+        })
         .map(|refused| (refused.reason.clone(), refused.place.clone()));
     let sender = hl7v2::header(message).map(|header| header.sending_application.clone()).unwrap_or_default();
     let incoming = Incoming { channel: "mllp", source: &sender, raw: message };

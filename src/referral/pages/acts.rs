@@ -122,7 +122,8 @@ pub async fn act(
         Err(Unread::NoSuchAct) => return Err(Problem::new(Kind::NotFound, "there is no such act")),
         Err(Unread::Field(error)) => {
             let failed = Failed { name, typed: form.fields.get("value").to_owned(), error };
-            return detail::page_with_failed(&state, &form.who, id, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
+            return detail::page_with_failed(&state, &form.who, id, Some(failed), StatusCode::UNPROCESSABLE_ENTITY)
+                .await;
         }
     };
     let (here, staff) = (state.here.clone(), form.who.staff.clone());

@@ -217,7 +217,11 @@ fn timeline(state: &PageState, f: &Frame, case: &Case, theirs: &TimeZone) -> Vec
                 actor: event.actor.clone(),
                 ours: f.moment(&event.at),
                 theirs: clock_face::moment(f.t, &event.at, theirs),
-                note: event.note.as_deref().filter(|note| !note.is_empty()).map(|note| note_shown(f, &event.event, note)),
+                note: event
+                    .note
+                    .as_deref()
+                    .filter(|note| !note.is_empty())
+                    .map(|note| note_shown(f, &event.event, note)),
                 delivery: carried.as_deref().map(|status| delivery_chip(f, status)),
                 is_ours,
             }
