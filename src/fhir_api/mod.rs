@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::Value;
 
 use crate::exchange::Institution;
@@ -22,15 +22,16 @@ use crate::store::records::StoredResource;
 
 /// The FHIR API of an institution.
 pub fn router(here: Institution) -> Router {
-    Router::new()
-        .route("/fhir", axum::routing::post(transaction::transaction).fallback(not_served))
-        .route("/fhir/metadata", get(metadata::capabilities).fallback(not_served))
-        .route("/fhir/{type}", get(search::search).post(create::create).fallback(not_served))
-        .route("/fhir/{type}/_search", axum::routing::post(search::search_by_post).fallback(not_served))
-        .route("/fhir/{type}/{id}", get(read::read).fallback(not_served))
-        .route("/fhir/{type}/{id}/_history/{version}", get(read::vread).fallback(not_served))
-        .route("/fhir/{*rest}", axum::routing::any(not_served))
-        .with_state(here)
+    let interactions = Router::new()
+        .route("/", post(transaction::transaction).fallback(not_served))
+        .route("/metadata", get(metadata::capabilities).fallback(not_served))
+        .route("/{type}", get(search::search).post(create::create).fallback(not_served))
+        .route("/{type}/_search", post(search::search_by_post).fallback(not_served))
+        .route("/{type}/{id}", get(read::read).fallback(not_served))
+        .route("/{type}/{id}/_history/{version}", get(read::vread).fallback(not_served))
+        .fallback(not_served)
+        .with_state(here);
+    Router::new().nest("/fhir", interactions)
 }
 
 async fn not_served() -> Problem {
