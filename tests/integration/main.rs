@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod cohort;
+mod cohort_peers;
 mod harmonise;
 mod store_contract;
