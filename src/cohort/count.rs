@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Span;
 use jiff::civil::Date;
-use jiff::{Span, Timestamp};
 use octofhir_ucum::Number;
 
 use super::CohortError;
@@ -37,13 +37,12 @@ enum Test {
     Never,
 }
 
-/// Turns a question into a plan, or says what cannot be counted. Ages without a day are reckoned at `now`.
-pub fn plan(catalog: &Catalog, question: &Checked, now: Timestamp) -> Result<Plan, CohortError> {
+/// Turns a question into a plan, or says what cannot be counted. Ages without a day are reckoned on `today`.
+pub fn plan(catalog: &Catalog, question: &Checked, today: Date) -> Result<Plan, CohortError> {
     let question = question.question();
     if question.unit_policy == UnitPolicy::Exact {
         return refuse("unitPolicy exact is not counted by this release; leave it out");
     }
-    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     let tests = |groups: &[Vec<Criterion>]| -> Result<Vec<Vec<Test>>, CohortError> {
         groups.iter().map(|group| group.iter().map(|one| test(catalog, one, today)).collect()).collect()
     };

@@ -2,12 +2,13 @@
 
 pub mod answer;
 pub mod ask;
+pub mod catalog;
 pub mod count;
 pub mod disclosure;
 pub mod question;
 pub mod result;
 
-pub use ask::ask;
+pub use ask::{ask, ask_under};
 pub use result::result_json;
 
 use crate::fault::{Classified, Kind};

@@ -52,7 +52,7 @@ fn result(
         return;
     }
     let code_element = format!("{path}code");
-    codes::present_systems(catalog, &mut record["code"], &code_element, notes);
+    codes::known_equivalents(catalog, &mut record["code"], &code_element, notes);
     let written: Vec<(&str, &str)> = codings(&record["code"]).collect();
     let Some(analyte) = catalog.analyte(&written) else {
         if record.get("valueQuantity").is_some() {
@@ -99,6 +99,15 @@ fn comparable(
                 _ if ifcc => Ok(None),
                 Some(day) if day < ALP_SWITCH => Err("Japanese result before 2020-04, measured by JSCC".to_owned()),
                 _ => Err("the method (JSCC or IFCC) is not stated".to_owned()),
+            }
+        }
+        Rule::MolarNitrogen(_) if factor(ucum, &analyte.si.unit).is_none() => {
+            let loinc = |code: &str| analyte.si.loinc.as_deref() == Some(code);
+            let mut written = codings(&record["code"]);
+            // The molar code serves urea and urea nitrogen alike; beside a mass it leaves open which is meant.
+            match written.all(|(system, code)| system == systems::LOINC && loinc(code)) {
+                true => Err(analyte.reason.clone()),
+                false => Ok(None),
             }
         }
         Rule::Refused if analyte.conventional.unit == analyte.si.unit => Err(analyte.reason.clone()),
@@ -198,6 +207,31 @@ fn quantities_beside(
     for why in refusals {
         notes.add(element, &analyte.id, Outcome::NotConvertible, why);
     }
+}
+
+/// The numbers by which a result may be found and compared, each with its UCUM unit: the original, if it is in UCUM, and
+/// the harmonised ones. None for a result that may not be compared, and none for "less than" and "more than" results,
+/// which are no numbers.
+pub fn comparable_quantities(record: &Value) -> Vec<(&serde_json::Number, &str)> {
+    let extensions = record["extension"].as_array().into_iter().flatten();
+    let derived: Vec<&Value> = extensions
+        .filter(|extension| extension["url"] == systems::HARMONISED_QUANTITY)
+        .filter_map(|extension| extension["extension"].as_array()?.first())
+        .collect();
+    let barred = derived.iter().any(|first| first["url"] == "notConvertible");
+    if barred || record["valueQuantity"].get("comparator").is_some() {
+        return Vec::new();
+    }
+    // A derived number in the original's own unit corrects it: a JDS percentage is not an NGSP percentage.
+    let corrected = derived.iter().any(|first| first["valueQuantity"]["code"] == record["valueQuantity"]["code"]);
+    let original = (!corrected).then_some(&record["valueQuantity"]);
+    let all = original.into_iter().chain(derived.iter().map(|first| &first["valueQuantity"]));
+    all.filter(|quantity| quantity["system"] == systems::UCUM)
+        .filter_map(|quantity| match (&quantity["value"], quantity["code"].as_str()) {
+            (Value::Number(value), Some(unit)) => Some((value, unit)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A quantity of no known analyte: its unit in UCUM, if the writer spelled it otherwise.
