@@ -1,10 +1,13 @@
 //! Cohort questions: closed data, counted at each node from its own store in harmonised units, answered protected.
 
+mod age;
 pub mod answer;
 pub mod ask;
+mod canonical;
 pub mod catalog;
 pub mod count;
 pub mod disclosure;
+mod quantity;
 pub mod question;
 pub mod result;
 

@@ -4,6 +4,7 @@
 mod codes;
 pub mod convert;
 mod decimal;
+mod extension;
 pub mod fold;
 mod names;
 mod results;
@@ -19,8 +20,9 @@ use serde_json::Value;
 
 pub use codes::CODE_MAPPING;
 pub use convert::{Conversion, convert, fitted as fitted_unit};
+pub use extension::comparable_quantities;
 pub use fold::{fold, variant_key};
-pub use results::comparable_quantities;
+
 pub use scale::Scale;
 
 use crate::config::{Country, InstitutionConfig};

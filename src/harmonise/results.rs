@@ -1,14 +1,11 @@
 //! Laboratory results: the other country's code beside the code, the other unit system beside the quantity.
-//!
-//! Shape: on the Observation (or component), one extension [`systems::HARMONISED_QUANTITY`] per quantity, holding
-//! `quantity` (valueQuantity in UCUM) and `rule` (valueString). Where a value may not be compared across countries the
-//! extension holds `notConvertible` (valueString, the reason) instead, and the value takes no part in cohort counts.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::codes::{self, Added};
 use super::convert::{Conversion, convert_analyte, fitted};
 use super::decimal;
+use super::extension::{bar, forget_derived, push_quantity};
 use super::scale::{Scale, texts};
 use super::units::{Reading, factor};
 use super::{Catalog, HarmoniseSetting, Notes, Outcome};
@@ -72,8 +69,8 @@ fn result(
         Ok(scale) => scale,
         Err(why) => {
             let element = format!("{path}valueQuantity");
-            notes.add(&element, &analyte.id, Outcome::NotConvertible, why.clone());
-            push_extension(record, json!({"url": "notConvertible", "valueString": why}), None);
+            notes.add(&element, &analyte.id, Outcome::NotConvertible, why.as_str());
+            bar(record, &why);
             return;
         }
     };
@@ -209,31 +206,6 @@ fn quantities_beside(
     }
 }
 
-/// The numbers by which a result may be found and compared, each with its UCUM unit: the original, if it is in UCUM, and
-/// the harmonised ones. None for a result that may not be compared, and none for "less than" and "more than" results,
-/// which are no numbers.
-pub fn comparable_quantities(record: &Value) -> Vec<(&serde_json::Number, &str)> {
-    let extensions = record["extension"].as_array().into_iter().flatten();
-    let derived: Vec<&Value> = extensions
-        .filter(|extension| extension["url"] == systems::HARMONISED_QUANTITY)
-        .filter_map(|extension| extension["extension"].as_array()?.first())
-        .collect();
-    let barred = derived.iter().any(|first| first["url"] == "notConvertible");
-    if barred || record["valueQuantity"].get("comparator").is_some() {
-        return Vec::new();
-    }
-    // A derived number in the original's own unit corrects it: a JDS percentage is not an NGSP percentage.
-    let corrected = derived.iter().any(|first| first["valueQuantity"]["code"] == record["valueQuantity"]["code"]);
-    let original = (!corrected).then_some(&record["valueQuantity"]);
-    let all = original.into_iter().chain(derived.iter().map(|first| &first["valueQuantity"]));
-    all.filter(|quantity| quantity["system"] == systems::UCUM)
-        .filter_map(|quantity| match (&quantity["value"], quantity["code"].as_str()) {
-            (Value::Number(value), Some(unit)) => Some((value, unit)),
-            _ => None,
-        })
-        .collect()
-}
-
 /// A quantity of no known analyte: its unit in UCUM, if the writer spelled it otherwise.
 fn plain_quantity(catalog: &Catalog, record: &mut Value, path: &str, notes: &mut Notes<'_>) {
     let Some(quantity) = Quantity::of(catalog, record) else { return };
@@ -294,42 +266,4 @@ fn note_unmapped(setting: &HarmoniseSetting, written: &[(&str, &str)], element: 
     };
     let whose = if system.starts_with(&setting.namespace) { "local code " } else { "" };
     notes.add(element, "analytes.csv", Outcome::Unmapped, format!("{whose}{system}|{code}"));
-}
-
-/// Derived quantities are this node's own reckoning from the original; what a sender or an earlier pass left there is
-/// dropped and reckoned anew.
-fn forget_derived(record: &mut Value) {
-    let Some(extensions) = record.get_mut("extension").and_then(Value::as_array_mut) else { return };
-    extensions.retain(|extension| extension["url"] != systems::HARMONISED_QUANTITY);
-    if extensions.is_empty()
-        && let Some(members) = record.as_object_mut()
-    {
-        members.shift_remove("extension");
-    }
-}
-
-fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &str) {
-    // The text was written by `decimal::write` or read as a number before, so this does not fail.
-    let Ok(number) = serde_json::from_str::<serde_json::Number>(value) else { return };
-    let mut quantity = Map::new();
-    quantity.insert("value".to_owned(), Value::Number(number));
-    if let Some(comparator) = record["valueQuantity"].get("comparator") {
-        quantity.insert("comparator".to_owned(), comparator.clone());
-    }
-    quantity.insert("unit".to_owned(), ucum.into());
-    quantity.insert("system".to_owned(), systems::UCUM.into());
-    quantity.insert("code".to_owned(), ucum.into());
-    push_extension(record, json!({"url": "quantity", "valueQuantity": quantity}), Some(rule));
-}
-
-fn push_extension(record: &mut Value, first: Value, rule: Option<&str>) {
-    let mut nested = vec![first];
-    if let Some(rule) = rule {
-        nested.push(json!({"url": "rule", "valueString": rule}));
-    }
-    let extension = json!({"url": systems::HARMONISED_QUANTITY, "extension": nested});
-    match record.get_mut("extension").and_then(Value::as_array_mut) {
-        Some(extensions) => extensions.push(extension),
-        None => record["extension"] = json!([extension]),
-    }
 }
