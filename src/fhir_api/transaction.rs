@@ -12,6 +12,7 @@ use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::bundle;
+use crate::harmonise::{self, HarmoniseSetting};
 use crate::records::accept::{self, AcceptError, Done, EntryOutcome, Origin};
 use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
@@ -51,10 +52,13 @@ fn response_entry(outcome: &EntryOutcome) -> Value {
 pub(super) async fn commit(
     here: &Institution,
     staff: &Staff,
-    transaction: Value,
+    mut transaction: Value,
     origin: Origin,
 ) -> Result<Vec<EntryOutcome>, Problem> {
     let (here, staff) = (here.clone(), staff.clone());
+    // Every way into the record harmonises: a cohort question must find what came by this door too.
+    let catalog = harmonise::builtin().map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+    harmonise::harmonise_bundle(catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
     let work = tokio::task::spawn_blocking(move || commit_now(&here, &staff, &transaction, &origin));
     work.await.map_err(|_| Problem::new(Kind::Internal, "the transaction was interrupted"))?
 }

@@ -49,6 +49,7 @@ pub fn receive(
             let setting =
                 HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() };
             harmonise::harmonise_bundle(&intake.catalog, &setting, &mut translated.bundle);
+            date_provenance(&mut translated.bundle, &instant(intake.clock.now()));
             let kept = Kept::of_translated(&translated);
             match enter(intake, incoming, &translated.bundle, &kept) {
                 Err(AcceptError::Store(error)) => Err(error),
@@ -58,6 +59,18 @@ pub fn receive(
                 }
                 Ok(received) => Ok(received),
             }
+        }
+    }
+}
+
+/// A source without a time of its own was recorded when it came in; the translation, which reads no clock, cannot know.
+fn date_provenance(bundle: &mut Value, now: &str) {
+    let entries = bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten();
+    let resources = entries.filter_map(|entry| entry.get_mut("resource")).filter_map(Value::as_object_mut);
+    for resource in resources.filter(|resource| resource.get("resourceType") == Some(&Value::from("Provenance"))) {
+        if resource.get("recorded").is_none() {
+            resource.shift_remove("_recorded");
+            resource.insert("recorded".to_owned(), Value::from(now));
         }
     }
 }

@@ -204,7 +204,9 @@ fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> R
             None => {
                 let id = new_id();
                 let existing = view.resource(&kind, &id)?;
-                Ok(Target { kind, id, existing, leave: false })
+                // An id derived from the source is there already: this very thing was created before.
+                let leave = existing.is_some();
+                Ok(Target { kind, id, existing, leave })
             }
         },
         (method, _) => Err(AcceptError::Method { entry, method: method.to_owned() }),

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::parameters::{self, Parameter, ParameterType};
-use crate::fhir::{self, dates, reference, systems};
-use crate::harmonise::fold;
+use crate::fhir::{self, dates, reference};
+use crate::harmonise::{comparable_quantities, fold};
 use crate::store::records::{IndexRow, IndexValue};
 
 /// All search rows of a resource.
@@ -12,13 +12,18 @@ pub fn rows(resource: &Value) -> Vec<IndexRow> {
     let kind = fhir::resource_type(resource).unwrap_or("");
     let mut rows = Vec::new();
     for parameter in parameters::of(kind) {
+        if parameter.kind == ParameterType::Quantity {
+            // Only what may be compared: no bounds (`<5`), nothing harmonising barred.
+            for (number, unit) in comparable_quantities(resource) {
+                let Some(value) = number.as_f64() else { continue };
+                add(&mut rows, parameter, IndexValue::Quantity { value, unit: unit.to_owned() });
+            }
+            continue;
+        }
         for path in parameter.paths {
             for value in at(resource, path) {
                 push(&mut rows, parameter, value);
             }
-        }
-        if parameter.kind == ParameterType::Quantity {
-            harmonised(resource, |quantity| push(&mut rows, parameter, quantity));
         }
     }
     rows
@@ -40,28 +45,23 @@ fn flatten(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// Quantities that harmonising put beside the original.
-fn harmonised<'a>(resource: &'a Value, mut visit: impl FnMut(&'a Value)) {
-    for extension in at(resource, "extension") {
-        if extension.get("url").and_then(Value::as_str) == Some(systems::HARMONISED_QUANTITY) {
-            at(extension, "extension.valueQuantity").into_iter().for_each(&mut visit);
-        }
-    }
-}
-
 fn push(rows: &mut Vec<IndexRow>, parameter: &Parameter, value: &Value) {
     let values = match parameter.kind {
         ParameterType::Token => tokens(value),
         ParameterType::Text => texts(value),
         ParameterType::Date => dates_of(value),
         ParameterType::Reference => references(value),
-        ParameterType::Quantity => quantities(value),
+        ParameterType::Quantity => Vec::new(),
     };
     for value in values {
-        let row = IndexRow { parameter: parameter.name.to_owned(), value };
-        if !rows.contains(&row) {
-            rows.push(row);
-        }
+        add(rows, parameter, value);
+    }
+}
+
+fn add(rows: &mut Vec<IndexRow>, parameter: &Parameter, value: IndexValue) {
+    let row = IndexRow { parameter: parameter.name.to_owned(), value };
+    if !rows.contains(&row) {
+        rows.push(row);
     }
 }
 
@@ -111,25 +111,12 @@ fn references(value: &Value) -> Vec<IndexValue> {
         .collect()
 }
 
-/// A quantity with a comparator (`<5`) is a bound, not a value: it is not indexed as the number it is not.
-fn quantities(value: &Value) -> Vec<IndexValue> {
-    if value.get("comparator").is_some() {
-        return Vec::new();
-    }
-    let unit = value.get("code").or_else(|| value.get("unit")).and_then(Value::as_str).unwrap_or("");
-    value
-        .get("value")
-        .and_then(Value::as_f64)
-        .map(|number| IndexValue::Quantity { value: number, unit: unit.to_owned() })
-        .into_iter()
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fhir::systems;
 
     fn token(parameter: &str, system: &str, code: &str) -> IndexRow {
         IndexRow {
@@ -143,9 +130,9 @@ mod tests {
         let rows = rows(&json!({
             "resourceType": "Observation", "status": "final", "subject": {"reference": "Patient/p"},
             "code": {"coding": [{"system": "http://loinc.org", "code": "2345-7"}, {"system": systems::JLAC10, "code": "3D010000002327101"}]},
-            "valueQuantity": {"value": 90, "unit": "mg/dL", "code": "mg/dL"},
+            "valueQuantity": {"value": 90, "unit": "mg/dL", "system": systems::UCUM, "code": "mg/dL"},
             "extension": [{"url": systems::HARMONISED_QUANTITY, "extension": [
-                {"url": "quantity", "valueQuantity": {"value": 5.0, "code": "mmol/L"}}, {"url": "rule", "valueString": "r"}]}],
+                {"url": "quantity", "valueQuantity": {"value": 5.0, "system": systems::UCUM, "code": "mmol/L"}}, {"url": "rule", "valueString": "r"}]}],
         }));
         assert!(rows.contains(&token("code", "http://loinc.org", "2345-7")));
         assert!(rows.contains(&token("code", systems::JLAC10, "3D010000002327101")));
@@ -160,7 +147,8 @@ mod tests {
 
     #[test]
     fn below_the_limit_of_detection_is_not_a_number() {
-        let rows = rows(&json!({"resourceType": "Observation", "valueQuantity": {"value": 5, "comparator": "<"}}));
+        let rows = rows(&json!({"resourceType": "Observation",
+            "valueQuantity": {"value": 5, "comparator": "<", "system": systems::UCUM, "code": "mg/dL"}}));
         assert_eq!(rows, []);
     }
 }

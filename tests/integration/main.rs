@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod cohort;
+mod cohort_peers;
 mod configuration;
 mod exchange_messages;
 mod exchange_pairing;

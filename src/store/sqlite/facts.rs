@@ -9,7 +9,7 @@ use crate::store::records::{FactQuery, QuantityRange};
 
 /// Patients with a current resource that carries one of the codes and, if asked, a quantity in one of the ranges.
 pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Result<BTreeSet<String>, StoreError> {
-    if query.codes.is_empty() && query.families.is_empty() {
+    if query.codes.is_empty() {
         return Ok(BTreeSet::new());
     }
     let mut values: Vec<Value> = vec![query.kind.clone().into()];
@@ -19,11 +19,7 @@ pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Resul
     let exact = query.codes.iter().map(|(system, code)| {
         format!("(t.code = {} AND t.system = {})", bind(&mut values, code), bind(&mut values, system))
     });
-    let mut any: Vec<String> = exact.collect();
-    any.extend(query.families.iter().map(|(system, start)| {
-        let (from, to) = (bind(&mut values, start), bind(&mut values, &format!("{start}\u{10FFFF}")));
-        format!("(t.code >= {from} AND t.code < {to} AND t.system = {})", bind(&mut values, system))
-    }));
+    let any: Vec<String> = exact.collect();
     sql.push_str(&any.join(" OR "));
     sql.push(')');
     if !query.quantities.is_empty() {
