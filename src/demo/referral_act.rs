@@ -58,7 +58,7 @@ pub(super) async fn play(
     let sent_at = Instant::now();
     let id = compose(
         &okafor,
-        "Tremblay",
+        "Tremblay-Gagnon",
         &patient(toronto, intake_act::ELODIE)?,
         "tokyo/regenerative-medicine",
         "fr",
