@@ -222,6 +222,9 @@ async fn shutting_down_finishes_what_has_begun() {
     slow.path = SLOW_PATH.to_owned();
     let here = tokyo.here.clone();
     let begun = tokio::spawn(async move { Https::new().post(&here, slow).await });
+    // One connection that is idle and one whose handshake never comes: neither holds up the end.
+    let _idle = connect(&toronto, certificate_of(&tokyo)).await.unwrap();
+    let _silent = TcpStream::connect(toronto.address).await.unwrap();
     tokio::time::sleep(Duration::from_millis(150)).await;
     tokio::time::timeout(Duration::from_secs(5), toronto.stop()).await.expect("the door closes in time");
     assert_eq!(receipt_of(&begun.await.unwrap().unwrap()), "slow");
