@@ -109,6 +109,13 @@ pub enum Expect {
         /// Present status.
         status: Option<String>,
     },
+    /// The referral's timeline has exactly this many lines: nobody has acted on it since it was read.
+    ReferralEvents {
+        /// Referral id.
+        id: String,
+        /// Lines.
+        count: u64,
+    },
     /// The invitation is open.
     InviteOpen {
         /// SHA-256 of its secret, hexadecimal.
@@ -185,6 +192,17 @@ pub enum Change {
     },
     /// Writes the present state of a referral.
     PutReferral(referrals::Referral),
+    /// Moves a referral from one status to another, if it is still at the first; else leaves it as it is.
+    MoveReferral {
+        /// Referral id.
+        id: String,
+        /// Status it must have.
+        from: String,
+        /// Status it gets.
+        to: String,
+        /// When, RFC 3339.
+        at: String,
+    },
     /// Adds a line to a referral's timeline.
     ReferralEvent(referrals::ReferralEvent),
     /// Keeps a cohort question.

@@ -90,6 +90,9 @@ pub struct FactQuery {
     pub kind: String,
     /// Acceptable (system, code) pairs of parameter `code`.
     pub codes: Vec<(String, String)>,
+    /// Acceptable (system, start) pairs: every code of the system that starts so, for classifications that write their
+    /// hierarchy into the code (`E11` holds `E11.9`).
+    pub families: Vec<(String, String)>,
     /// Acceptable ranges, one per unit: any of them may hold.
     pub quantities: Vec<QuantityRange>,
     /// Statuses (parameter `status`) that do not count, e.g. `entered-in-error`.

@@ -1,10 +1,19 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod cohort;
+mod configuration;
 mod exchange_messages;
 mod exchange_pairing;
 mod exchange_schemas;
 mod exchange_strangers;
 mod exchange_tls;
+mod harmonise;
+mod map;
+mod referral_package;
+mod referral_pair;
+mod referral_refused;
+mod referral_story;
+mod referral_update;
 mod store_contract;
 mod two_nodes;

@@ -149,6 +149,7 @@ fn patients_are_counted_by_code_and_quantity_of_the_same_resource() {
         let query = FactQuery {
             kind: "Observation".into(),
             codes: vec![("http://loinc.org".into(), "4548-4".into())],
+            families: Vec::new(),
             quantities: vec![QuantityRange {
                 unit: "%".into(),
                 low: Some(7.0),
@@ -160,6 +161,27 @@ fn patients_are_counted_by_code_and_quantity_of_the_same_resource() {
         };
         let found = store.view(|view| view.patients_with(&query)).unwrap();
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["p1"]);
+    });
+}
+
+#[test]
+fn a_family_of_codes_holds_every_code_that_starts_so() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let mut changes = Changes::new();
+        for (id, patient, code) in [("a", "p1", "E11.9"), ("b", "p2", "E119"), ("c", "p3", "E1"), ("d", "p4", "E12")] {
+            changes = changes.with(observation(id, 1, patient, code, 1.0, "1"));
+        }
+        store.commit(changes).unwrap();
+        let query = FactQuery {
+            kind: "Observation".into(),
+            codes: Vec::new(),
+            families: vec![("http://loinc.org".into(), "E11".into())],
+            quantities: Vec::new(),
+            excluded_statuses: Vec::new(),
+        };
+        let found = store.view(|view| view.patients_with(&query)).unwrap();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["p1", "p2"]);
     });
 }
 

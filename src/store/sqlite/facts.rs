@@ -9,17 +9,22 @@ use crate::store::records::{FactQuery, QuantityRange};
 
 /// Patients with a current resource that carries one of the codes and, if asked, a quantity in one of the ranges.
 pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Result<BTreeSet<String>, StoreError> {
-    if query.codes.is_empty() {
+    if query.codes.is_empty() && query.families.is_empty() {
         return Ok(BTreeSet::new());
     }
     let mut values: Vec<Value> = vec![query.kind.clone().into()];
     let mut sql = "SELECT DISTINCT t.patient FROM search_token t WHERE t.kind = ?1 AND t.parameter = 'code' \
                    AND t.patient IS NOT NULL AND ("
         .to_owned();
-    for (position, (system, code)) in query.codes.iter().enumerate() {
-        sql.push_str(if position == 0 { "" } else { " OR " });
-        sql.push_str(&format!("(t.code = {} AND t.system = {})", bind(&mut values, code), bind(&mut values, system)));
-    }
+    let exact = query.codes.iter().map(|(system, code)| {
+        format!("(t.code = {} AND t.system = {})", bind(&mut values, code), bind(&mut values, system))
+    });
+    let mut any: Vec<String> = exact.collect();
+    any.extend(query.families.iter().map(|(system, start)| {
+        let (from, to) = (bind(&mut values, start), bind(&mut values, &format!("{start}\u{10FFFF}")));
+        format!("(t.code >= {from} AND t.code < {to} AND t.system = {})", bind(&mut values, system))
+    }));
+    sql.push_str(&any.join(" OR "));
     sql.push(')');
     if !query.quantities.is_empty() {
         sql.push_str(" AND EXISTS (SELECT 1 FROM search_quantity q WHERE q.kind = t.kind AND q.id = t.id AND (");

@@ -36,6 +36,20 @@ pub(super) fn status_is(connection: &Connection, id: &str, expected: Option<&str
     Ok(found.as_deref() == expected)
 }
 
+pub(super) fn has_events(connection: &Connection, id: &str, expected: u64) -> rusqlite::Result<bool> {
+    let found: i64 = connection
+        .prepare_cached("SELECT count(*) FROM referral_event WHERE referral = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    Ok(u64::try_from(found).is_ok_and(|found| found == expected))
+}
+
+pub(super) fn move_from(connection: &Connection, id: &str, from: &str, to: &str, at: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE referral SET status = ?3, updated_at = ?4 WHERE id = ?1 AND status = ?2")?
+        .execute([id, from, to, at])?;
+    Ok(())
+}
+
 pub(super) fn put(connection: &Connection, referral: &Referral) -> rusqlite::Result<()> {
     connection
         .prepare_cached(&format!(
