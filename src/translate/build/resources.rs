@@ -103,11 +103,12 @@ fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment
     body
 }
 
-/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it, `>OBX`
-/// of the groups within it.
+/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it if it has
+/// none of its own, `>OBX` of the groups within it.
 fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Vec<usize> {
     if let Some(name) = from.strip_prefix('^') {
-        return work.above(group, name).into_iter().collect();
+        let has_own = work.own(group, name).next().is_some();
+        return work.above(group, name).filter(|_| !has_own).into_iter().collect();
     }
     if let Some(name) = from.strip_prefix('>') {
         return work.below(group, name);

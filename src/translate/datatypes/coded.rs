@@ -156,7 +156,8 @@ fn from_table(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Val
 /// The coding at a triplet, booked; `None` if it has no code.
 pub(crate) fn source_coding(context: &Context<'_>, piece: &Piece<'_>, [code, display, system, version]: [usize; 4]) -> Option<Value> {
     let text = piece.get(code)?;
-    if !is_code(&text) {
+    // Words without a coding system are a text that somebody wrote where a code should be.
+    if !is_code(&text) || (text.contains(' ') && piece.get(system).is_none()) {
         return None;
     }
     let mut coding = Map::new();

@@ -151,7 +151,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::Identifier => identifier::ei(row, context, piece),
         Kind::XPN => name::xpn(context, piece),
         Kind::XAD => address::xad(context, piece),
-        Kind::XTN => telecom::xtn(piece),
+        Kind::XTN => telecom::xtn(row, piece),
         Kind::CodeableConcept => coded::concept(row, context, piece),
         Kind::BoundConcept => coded::bound_concept(row, context, piece),
         Kind::Coding => coded::coding(row, context, piece),

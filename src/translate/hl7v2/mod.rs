@@ -47,6 +47,10 @@ pub(crate) fn read(setting: &Setting, bytes: &[u8]) -> Result<Read, Refused> {
     let decoded = charset::decode(bytes, setting.country).map_err(refused)?;
     let (message, mut warnings) = message::parse(&decoded.text, decoded.charset).map_err(refused)?;
     warnings.extend(decoded.warning);
+    let processing = message.first("MSH").and_then(|header| header.text(11, 1));
+    if let Some(code @ ("T" | "D")) = processing {
+        warnings.push(format!("MSH-11 is {code}: the sender marks this as test data"));
+    }
     let kind = kind_of(&message);
     let refused = |refused: Refused| refused.of(&kind, control_id.as_deref());
     if kind == "?" {

@@ -196,7 +196,7 @@ pub struct Row {
     /// Set beside the value, in the list element that holds it.
     #[serde(default)]
     pub with: Option<Value>,
-    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`.
+    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`; usual use for `type = "XTN"`.
     #[serde(default)]
     pub value: Option<Value>,
     /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
