@@ -112,7 +112,9 @@ impl CsvMapping {
             for row in &resource.rows {
                 let column = row.column.as_deref().unwrap_or("");
                 let line = text.find(&format!("column = {column:?}")).map_or(1, |at| line_of(text, at));
-                let wrong = |message: String| invalid(line, format!("column {column:?} to {}: {message}", resource.resource_type));
+                let wrong = |message: String| {
+                    invalid(line, format!("column {column:?} to {}: {message}", resource.resource_type))
+                };
                 if column.is_empty() {
                     return Err(wrong("every row of a CSV mapping needs a column".to_owned()));
                 }
@@ -127,14 +129,21 @@ impl CsvMapping {
     }
 
     fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> = self.file.resource.iter().flat_map(|r| &r.rows).filter_map(|row| row.column.clone()).collect();
+        let mut columns: Vec<String> =
+            self.file.resource.iter().flat_map(|r| &r.rows).filter_map(|row| row.column.clone()).collect();
         columns.sort();
         columns.dedup();
         columns
     }
 
     /// The rows as rows of a segment `ROW` whose fields are the columns as the file has them.
-    fn rules(&self, columns: &[String], country: Country, name: &str, text: &str) -> Result<(Rules, MessageRow), MappingError> {
+    fn rules(
+        &self,
+        columns: &[String],
+        country: Country,
+        name: &str,
+        text: &str,
+    ) -> Result<(Rules, MessageRow), MappingError> {
         let number = |column: &str| columns.iter().position(|known| known == column).map(|at| at + 1);
         let reference = |column: &String| {
             let field = number(column).unwrap_or(columns.len() + 1);
@@ -191,7 +200,8 @@ pub fn translate(mapping: &CsvMapping, setting: &Setting, bytes: &[u8]) -> Vec<(
         Ok(text) => text,
         Err(reason) => return refused(reason),
     };
-    let mut reader = csv::ReaderBuilder::new().delimiter(mapping.file.delimiter as u8).flexible(true).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(mapping.file.delimiter as u8).flexible(true).from_reader(text.as_bytes());
     let columns: Vec<String> = match reader.headers() {
         Ok(headers) => headers.iter().map(|name| name.trim().to_owned()).collect(),
         Err(_) => return refused(Refused::new(RefusedCode::Unreadable, "the first line is no list of column names")),
@@ -224,7 +234,9 @@ fn decode(bytes: &[u8], encoding: CsvEncoding) -> Result<String, Refused> {
     let wrong = |name: &str| {
         Refused::new(
             RefusedCode::Encoding,
-            format!("the file is not {name}; name its encoding in the mapping file (encoding = \"utf-8\" or \"cp932\")"),
+            format!(
+                "the file is not {name}; name its encoding in the mapping file (encoding = \"utf-8\" or \"cp932\")"
+            ),
         )
     };
     match encoding {
@@ -260,7 +272,10 @@ fn one_row(
     record: &csv::StringRecord,
 ) -> Result<Translated, Refused> {
     if record.len() > columns.len() {
-        return Err(Refused::new(RefusedCode::Invalid, format!("the row has {} cells, the header {}", record.len(), columns.len())));
+        return Err(Refused::new(
+            RefusedCode::Invalid,
+            format!("the row has {} cells, the header {}", record.len(), columns.len()),
+        ));
     }
     if record.iter().any(|cell| cell.len() > MAX_CELL) {
         return Err(Refused::new(RefusedCode::TooLarge, "a cell is longer than a megabyte"));
@@ -270,7 +285,8 @@ fn one_row(
         let reason = format!("the column {name:?} is empty, and the mapping requires it");
         return Err(Refused::new(RefusedCode::Invalid, reason).at(name));
     }
-    let fields = record.iter().map(|cell| if cell.trim().is_empty() { Vec::new() } else { vec![vec![vec![cell.to_owned()]]] });
+    let fields =
+        record.iter().map(|cell| if cell.trim().is_empty() { Vec::new() } else { vec![vec![vec![cell.to_owned()]]] });
     let message = Message { segments: vec![Segment { name: ROW.to_owned(), fields: fields.collect() }] };
     let original = json!(record.iter().collect::<Vec<_>>()).to_string();
     let kind = mapping.kind();

@@ -17,7 +17,8 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
         "identifier": {"system": setting.identifier_system("institution"), "value": setting.institution},
         "display": setting.institution,
     });
-    let agent = |code: &str, who: Value| json!({"type": {"coding": [{"system": PARTICIPANT, "code": code}]}, "who": who});
+    let agent =
+        |code: &str, who: Value| json!({"type": {"coding": [{"system": PARTICIPANT, "code": code}]}, "who": who});
     let mut agents = vec![agent("assembler", institution)];
     if let Some(sender) = sender(work) {
         agents.push(agent("author", json!({"display": sender})));
@@ -27,7 +28,8 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
     match recorded {
         Some(time) => resource["recorded"] = json!(crate::clock::instant(time)),
         None => {
-            resource["_recorded"] = json!({"extension": [{"url": crate::fhir::systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
+            resource["_recorded"] =
+                json!({"extension": [{"url": crate::fhir::systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
         }
     }
     resource["activity"] = json!({"text": order.kind});

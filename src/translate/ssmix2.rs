@@ -15,7 +15,12 @@ pub use path::{Condition, StoragePath, parse_path};
 ///
 /// The message must be of the data type's and name the path's patient. Flag 0 (invalid) makes clinical resources entered
 /// in error; flag 2 (past) never touches what is current.
-pub fn translate(mappings: &Mappings, setting: &Setting, path: &StoragePath, bytes: &[u8]) -> Result<Translated, Refused> {
+pub fn translate(
+    mappings: &Mappings,
+    setting: &Setting,
+    path: &StoragePath,
+    bytes: &[u8],
+) -> Result<Translated, Refused> {
     let rules = mappings.rules(setting.country);
     let storage = rules.storage.get(&path.data_type);
     let read = hl7v2::read(setting, bytes)?;
@@ -52,6 +57,8 @@ pub fn translate(mappings: &Mappings, setting: &Setting, path: &StoragePath, byt
     let history = (path.condition == Condition::Past).then_some(path.timestamp.as_str());
     let mut translated = hl7v2::finish(mappings, setting, bytes, read, &row, history, written)?;
     condition::mark(path.condition, &mut translated);
+    // Versions of one record in a storage are told apart by when their files were written.
+    translated.event_time = written.or(translated.event_time);
     Ok(translated)
 }
 
@@ -59,7 +66,9 @@ pub fn translate(mappings: &Mappings, setting: &Setting, path: &StoragePath, byt
 fn check_patient(message: &Message, path: &StoragePath) -> Result<(), Refused> {
     let named: Vec<&str> = message
         .first("PID")
-        .map(|pid| pid.field(3).iter().filter_map(|repetition| repetition.first()?.first()).map(|text| text.trim()).collect())
+        .map(|pid| {
+            pid.field(3).iter().filter_map(|repetition| repetition.first()?.first()).map(|text| text.trim()).collect()
+        })
         .unwrap_or_default();
     if named.iter().all(|text| text.is_empty()) {
         return Err(Refused::new(RefusedCode::MissingPatient, "the message names no patient identifier").at("PID-3"));

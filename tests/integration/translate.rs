@@ -63,7 +63,15 @@ fn shown(result: &Result<Translated, Refused>) -> Value {
                 .entries
                 .iter()
                 .filter(|entry| entry.outcome != Outcome::Mapped)
-                .map(|entry| format!("{} #{} {:?}: {}", entry.source, entry.occurrence, entry.outcome, entry.reason.as_deref().unwrap_or("")))
+                .map(|entry| {
+                    format!(
+                        "{} #{} {:?}: {}",
+                        entry.source,
+                        entry.occurrence,
+                        entry.outcome,
+                        entry.reason.as_deref().unwrap_or("")
+                    )
+                })
                 .collect();
             json!({
                 "kind": translated.kind,
@@ -75,7 +83,9 @@ fn shown(result: &Result<Translated, Refused>) -> Value {
                 "bundle": translated.bundle,
             })
         }
-        Err(refused) => json!({"refused": refused.code, "kind": refused.kind, "place": refused.place, "reason": refused.reason}),
+        Err(refused) => {
+            json!({"refused": refused.code, "kind": refused.kind, "place": refused.place, "reason": refused.reason})
+        }
     }
 }
 
@@ -110,7 +120,8 @@ fn ssmix2_cases() {
     for path in files(&root) {
         let relative = path.strip_prefix(&root).unwrap().to_str().unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        let result = ssmix2::parse_path(relative).and_then(|place| ssmix2::translate(&mappings(), &kyoto(), &place, &bytes));
+        let result =
+            ssmix2::parse_path(relative).and_then(|place| ssmix2::translate(&mappings(), &kyoto(), &place, &bytes));
         if let Ok(translated) = &result {
             kinds.insert(translated.kind.clone());
         }
@@ -129,7 +140,8 @@ fn csv_cases() {
         let mapping = CsvMapping::load(&std::fs::read_to_string(mapping).unwrap(), name).unwrap();
         let folder = fixtures().join("csv").join(name);
         let rows = csv::translate(&mapping, &setting, &std::fs::read(folder.join("input.csv")).unwrap());
-        let rows: Vec<Value> = rows.iter().map(|(line, result)| json!({"line": line, "result": shown(result)})).collect();
+        let rows: Vec<Value> =
+            rows.iter().map(|(line, result)| json!({"line": line, "result": shown(result)})).collect();
         check(&folder.join("expected.json"), &Value::Array(rows));
     }
 }
@@ -155,7 +167,10 @@ fn the_same_result_corrected_is_the_same_resource() {
     let url = |status: &str, value: &str| {
         let result = oru(&format!("OBX|1|NM|14749-6^Glucose^LN||{value}|mmol/L|||||{status}"));
         let bundle = hl7v2::translate(&mappings(), &toronto(), &result).unwrap().bundle;
-        let entry = watari::fhir::bundle::entries(&bundle).find(|entry| entry["resource"]["resourceType"] == "Observation").unwrap().clone();
+        let entry = watari::fhir::bundle::entries(&bundle)
+            .find(|entry| entry["resource"]["resourceType"] == "Observation")
+            .unwrap()
+            .clone();
         (entry["request"]["url"].clone(), entry["fullUrl"].clone())
     };
     assert_eq!(url("F", "6.50"), url("C", "5.60"));
@@ -224,10 +239,16 @@ fn only_registration_messages_overwrite_demographics() {
 fn refusals_have_their_codes() {
     let code = |bytes: &[u8]| hl7v2::translate(&mappings(), &toronto(), bytes).unwrap_err();
     let refused = code(b"MSH|^~\\&|A|B|||20260101||ORM^O01|77|P|2.5\rPID|1||7\r");
-    assert_eq!((refused.code, refused.kind.as_str(), refused.control_id.as_deref()), (RefusedCode::UnsupportedType, "ORM^O01", Some("77")));
+    assert_eq!(
+        (refused.code, refused.kind.as_str(), refused.control_id.as_deref()),
+        (RefusedCode::UnsupportedType, "ORM^O01", Some("77"))
+    );
     assert!(refused.reason.contains("is not translated by this release; the message is kept"), "{}", refused.reason);
     assert_eq!(code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rEVN|A01\r").code, RefusedCode::MissingPatient);
-    assert_eq!(code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||\"\"||Roy\r").code, RefusedCode::MissingPatient);
+    assert_eq!(
+        code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||\"\"||Roy\r").code,
+        RefusedCode::MissingPatient
+    );
     assert_eq!(code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||7\rPV").code, RefusedCode::Truncated);
     assert_eq!(code(b"MSH|^~\\&|A|B|||2026").code, RefusedCode::Truncated);
     assert_eq!(code(b"").code, RefusedCode::Truncated);
@@ -249,9 +270,13 @@ fn a_hospitals_rows_replace_and_add() {
 
 #[test]
 fn wrong_rows_are_named_by_file_and_line() {
-    for (folder, line, word) in [("wrong-path", 6, "name[x]"), ("unknown-table", 5, "9999"), ("unknown-type", 5, "sex")] {
+    for (folder, line, word) in [("wrong-path", 6, "name[x]"), ("unknown-table", 5, "9999"), ("unknown-type", 5, "sex")]
+    {
         let error = Mappings::with_folders(&[fixtures().join("mappings").join(folder)]).unwrap_err().to_string();
-        assert!(error.contains("rows.toml") && error.contains(&format!("line {line}:")) && error.contains(word), "{error}");
+        assert!(
+            error.contains("rows.toml") && error.contains(&format!("line {line}:")) && error.contains(word),
+            "{error}"
+        );
     }
     assert!(Mappings::with_folders(&[fixtures().join("mappings/none")]).unwrap_err().to_string().contains("none"));
 }

@@ -57,8 +57,10 @@ fn every_hl7v2_sample_is_translated_or_refused_for_a_known_reason() {
     for (group, country, at_least) in [("ms-hl7v2", Country::Ca, 16), ("jp-jahis", Country::Jp, 11)] {
         let setting = Setting::anonymous(country);
         let mut translated = 0;
-        let all: Vec<PathBuf> =
-            files(&folder.join("pairs/data").join(group)).into_iter().filter(|path| path.extension().is_some_and(|e| e == "hl7")).collect();
+        let all: Vec<PathBuf> = files(&folder.join("pairs/data").join(group))
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|e| e == "hl7"))
+            .collect();
         assert!(all.len() >= at_least);
         for path in all {
             let bytes = std::fs::read(&path).unwrap();
@@ -69,7 +71,9 @@ fn every_hl7v2_sample_is_translated_or_refused_for_a_known_reason() {
                     translated += 1;
                     assert_all_accounted(&path.display().to_string(), std::str::from_utf8(&bytes).unwrap(), &result);
                 }
-                Err(refused) => assert_eq!(refused.code, RefusedCode::UnsupportedType, "{}: {refused:?}", path.display()),
+                Err(refused) => {
+                    assert_eq!(refused.code, RefusedCode::UnsupportedType, "{}: {refused:?}", path.display())
+                }
             }
         }
         assert!(translated >= at_least, "{group}: {translated}");
@@ -86,13 +90,15 @@ fn the_ssmix2_storage_is_translated_or_refused_file_by_file() {
     for path in files(&root) {
         let relative = path.strip_prefix(&root).unwrap().to_str().unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        let result = ssmix2::parse_path(relative).and_then(|place| ssmix2::translate(&mappings, &setting, &place, &bytes));
+        let result =
+            ssmix2::parse_path(relative).and_then(|place| ssmix2::translate(&mappings, &setting, &place, &bytes));
         if let Ok(translated) = &result {
             let text = encoding_rs::ISO_2022_JP.decode_without_bom_handling(&bytes).0.into_owned();
             assert_all_accounted(relative, &text, translated);
         }
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let place = if relative.contains("ADT-31") { "corrupt".to_owned() } else { name.split('_').nth(2).unwrap().to_owned() };
+        let place =
+            if relative.contains("ADT-31") { "corrupt".to_owned() } else { name.split('_').nth(2).unwrap().to_owned() };
         codes.insert(place, result.map(|translated| translated.kind).map_err(|refused| refused.code));
     }
     // Stored under another patient's number, as the samples come.

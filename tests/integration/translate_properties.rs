@@ -12,8 +12,8 @@ fn mappings() -> &'static Mappings {
 const KINDS: [&str; 9] =
     ["ADT^A01", "ADT^A04", "ADT^A08", "ADT^A28", "ADT^A60", "ORU^R01", "OUL^R22", "RDE^O11", "PPR^ZD1"];
 const SEGMENTS: [&str; 20] = [
-    "PID", "PV1", "PV2", "NK1", "AL1", "IAM", "DG1", "PRB", "ORC", "OBR", "OBX", "NTE", "SPM", "RXE", "RXR", "RXC", "TQ1", "EVN",
-    "ZZZ", "MSH",
+    "PID", "PV1", "PV2", "NK1", "AL1", "IAM", "DG1", "PRB", "ORC", "OBR", "OBX", "NTE", "SPM", "RXE", "RXR", "RXC",
+    "TQ1", "EVN", "ZZZ", "MSH",
 ];
 
 /// Fields of all sorts: numbers, codes, dates, delimiters in odd places, Japanese, escapes, nulls.

@@ -58,14 +58,15 @@ fn allergy(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
 
 /// LOINC codes that R4 itself binds to its vital signs profiles (<https://hl7.org/fhir/R4/observation-vitalsigns.html>).
 const VITAL_SIGNS: [&str; 13] = [
-    "85353-1", "9279-1", "8867-4", "2708-6", "59408-5", "8310-5", "8302-2", "9843-4", "29463-7", "39156-5", "85354-9", "8480-6",
-    "8462-4",
+    "85353-1", "9279-1", "8867-4", "2708-6", "59408-5", "8310-5", "8302-2", "9843-4", "29463-7", "39156-5", "85354-9",
+    "8480-6", "8462-4",
 ];
 
 /// A vital sign says that it is one, when it was measured, and if it has no value that it has none.
 fn vital_sign(body: &mut Map<String, Value>) {
     let code = body.get("code").cloned().unwrap_or(Value::Null);
-    let is_vital = crate::fhir::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
+    let is_vital =
+        crate::fhir::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
     if !is_vital {
         return;
     }
@@ -79,7 +80,10 @@ fn vital_sign(body: &mut Map<String, Value>) {
         let absent = json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
         body.insert("_effectiveDateTime".to_owned(), absent);
     }
-    if !body.keys().any(|element| element.starts_with("value") || element == "component" || element == "dataAbsentReason") {
+    if !body
+        .keys()
+        .any(|element| element.starts_with("value") || element == "component" || element == "dataAbsentReason")
+    {
         let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
         body.insert("dataAbsentReason".to_owned(), json!({"coding": [{"system": system, "code": "unknown"}]}));
     }

@@ -48,7 +48,11 @@ impl<'a> Work<'a> {
 
     /// The segments of a name in a group.
     pub(crate) fn own<'w>(&'w self, group: usize, name: &'w str) -> impl Iterator<Item = usize> + 'w {
-        self.groups[group].segments.iter().copied().filter(move |index| self.order.message.segments[*index].name == name)
+        self.groups[group]
+            .segments
+            .iter()
+            .copied()
+            .filter(move |index| self.order.message.segments[*index].name == name)
     }
 
     /// The first segment of a name in the groups around a group.
@@ -89,7 +93,10 @@ impl<'a> Work<'a> {
         let counted = [
             (self.zone_assumed.get(), format!("times without an offset were read in {zone}")),
             (self.minutes_assumed.get(), "times give only the hour; minutes were written as 00".to_owned()),
-            (self.ambiguous.get(), "times fall into a change of daylight saving; the offset before it was taken".to_owned()),
+            (
+                self.ambiguous.get(),
+                "times fall into a change of daylight saving; the offset before it was taken".to_owned(),
+            ),
         ];
         counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")).collect()
     }
@@ -192,7 +199,9 @@ impl<'a> Context<'a> {
     /// OBX-3 as a CodeableConcept.
     pub(crate) fn observation_code(&self) -> Value {
         let Ok(fields) = "OBX-3".parse() else { return Value::Object(Map::new()) };
-        self.with_piece(&fields, |piece| coded::plain_concept(self, &piece)).flatten().unwrap_or_else(|| Value::Object(Map::new()))
+        self.with_piece(&fields, |piece| coded::plain_concept(self, &piece))
+            .flatten()
+            .unwrap_or_else(|| Value::Object(Map::new()))
     }
 
     /// Counts what had to be assumed of a time.

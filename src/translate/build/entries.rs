@@ -63,6 +63,9 @@ mod tests {
     #[test]
     fn values_cannot_break_out_of_the_query() {
         assert_eq!(conditional_query("urn:oid:1.2", "7|8&_id=9"), "identifier=urn:oid:1.2|7%5C%7C8%26_id%3D9");
-        assert_eq!(conditional_query("https://a.example/identifier/patient", "00 1"), "identifier=https://a.example/identifier/patient|00%201");
+        assert_eq!(
+            conditional_query("https://a.example/identifier/patient", "00 1"),
+            "identifier=https://a.example/identifier/patient|00%201"
+        );
     }
 }

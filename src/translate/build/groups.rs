@@ -86,7 +86,12 @@ mod tests {
 
     fn row(name: &str, within: Option<&str>, starts: &[&str], members: &[&str]) -> GroupRow {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        GroupRow { name: name.to_owned(), within: within.map(str::to_owned), starts: list(starts), members: list(members) }
+        GroupRow {
+            name: name.to_owned(),
+            within: within.map(str::to_owned),
+            starts: list(starts),
+            members: list(members),
+        }
     }
 
     fn shape(segments: &str, rows: &[GroupRow]) -> String {

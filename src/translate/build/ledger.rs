@@ -112,7 +112,12 @@ impl Ledger {
     }
 
     /// Closes the account. `names` gives the source name of a field, `taken` says whether any row takes the segment.
-    pub(crate) fn close(self, message: &Message, column: &dyn Fn(usize) -> Option<String>, taken: &dyn Fn(&str) -> bool) -> LossReport {
+    pub(crate) fn close(
+        self,
+        message: &Message,
+        column: &dyn Fn(usize) -> Option<String>,
+        taken: &dyn Fn(&str) -> bool,
+    ) -> LossReport {
         let fates = self.0.into_inner();
         let mut occurrences: BTreeMap<&str, usize> = BTreeMap::new();
         let occurrence: Vec<usize> = message
@@ -128,14 +133,16 @@ impl Ledger {
         let mut leaves = fates.iter().peekable();
         while let Some((first, _)) = leaves.peek().copied() {
             let mut parts = Vec::new();
-            while let Some((leaf, fate)) =
-                leaves.next_if(|(leaf, _)| (leaf.segment, leaf.field, leaf.repetition) == (first.segment, first.field, first.repetition))
-            {
+            while let Some((leaf, fate)) = leaves.next_if(|(leaf, _)| {
+                (leaf.segment, leaf.field, leaf.repetition) == (first.segment, first.field, first.repetition)
+            }) {
                 parts.push((*leaf, fate));
             }
             let segment = &message.segments[first.segment];
-            let field = column(first.field).unwrap_or_else(|| field_name(&segment.name, first, segment.field(first.field).len()));
-            let describe = |leaf: Leaf, fate: &Fate| describe(fate, text_at(message, leaf), &parts, &segment.name, taken);
+            let field = column(first.field)
+                .unwrap_or_else(|| field_name(&segment.name, first, segment.field(first.field).len()));
+            let describe =
+                |leaf: Leaf, fate: &Fate| describe(fate, text_at(message, leaf), &parts, &segment.name, taken);
             entries.extend(group(&field, occurrence[first.segment], &parts, &describe));
         }
         LossReport::of(entries)
@@ -156,7 +163,13 @@ fn text_at(message: &Message, leaf: Leaf) -> &str {
 
 type Description = (Outcome, Vec<String>, Option<String>);
 
-fn describe(fate: &Fate, text: &str, parts: &[(Leaf, &Fate)], segment: &str, taken: &dyn Fn(&str) -> bool) -> Description {
+fn describe(
+    fate: &Fate,
+    text: &str,
+    parts: &[(Leaf, &Fate)],
+    segment: &str,
+    taken: &dyn Fn(&str) -> bool,
+) -> Description {
     match fate {
         Fate::Mapped(targets) => {
             let mut paths: Vec<String> = targets.iter().map(|target| target.path.clone()).collect();
@@ -165,13 +178,19 @@ fn describe(fate: &Fate, text: &str, parts: &[(Leaf, &Fate)], segment: &str, tak
             (Outcome::Mapped, paths, None)
         }
         Fate::Dropped(reason) => (Outcome::Dropped, Vec::new(), Some(reason.clone())),
-        Fate::Open if text == NULL => {
-            (Outcome::Dropped, Vec::new(), Some("explicit null: the sender deletes it, so the element is left out".to_owned()))
-        }
+        Fate::Open if text == NULL => (
+            Outcome::Dropped,
+            Vec::new(),
+            Some("explicit null: the sender deletes it, so the element is left out".to_owned()),
+        ),
         Fate::Open => {
             let some_mapped = parts.iter().any(|(_, fate)| matches!(fate, Fate::Mapped(_)));
             if some_mapped {
-                (Outcome::Dropped, Vec::new(), Some("the element that holds the field has no place for this component".to_owned()))
+                (
+                    Outcome::Dropped,
+                    Vec::new(),
+                    Some("the element that holds the field has no place for this component".to_owned()),
+                )
             } else {
                 let reason = if segment.starts_with('Z') {
                     "site-defined segment; in the original only"
@@ -187,13 +206,21 @@ fn describe(fate: &Fate, text: &str, parts: &[(Leaf, &Fate)], segment: &str, tak
 }
 
 /// One entry if all parts of the repetition fared alike, else one for each component.
-fn group(field: &str, occurrence: usize, parts: &[(Leaf, &Fate)], describe: &dyn Fn(Leaf, &Fate) -> Description) -> Vec<Entry> {
+fn group(
+    field: &str,
+    occurrence: usize,
+    parts: &[(Leaf, &Fate)],
+    describe: &dyn Fn(Leaf, &Fate) -> Description,
+) -> Vec<Entry> {
     let described: Vec<(Leaf, Description)> = parts.iter().map(|(leaf, fate)| (*leaf, describe(*leaf, fate))).collect();
     let alike = described.windows(2).all(|pair| (pair[0].1.0, &pair[0].1.2) == (pair[1].1.0, &pair[1].1.2));
     let mut entries: Vec<Entry> = Vec::new();
     for (leaf, (outcome, targets, reason)) in described {
         let source = if alike { field.to_owned() } else { format!("{field}.{}", leaf.component) };
-        match entries.iter_mut().find(|entry| entry.source == source && entry.outcome == outcome && entry.reason == reason) {
+        match entries
+            .iter_mut()
+            .find(|entry| entry.source == source && entry.outcome == outcome && entry.reason == reason)
+        {
             Some(entry) => {
                 entry.targets.extend(targets);
                 entry.targets.sort();

@@ -19,10 +19,11 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     {
         address.insert("text".to_owned(), json!(text));
     }
-    let lines: Vec<String> = [street(piece), take(2), (context.setting.country == Country::Ca).then(|| take(8)).flatten()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let lines: Vec<String> =
+        [street(piece), take(2), (context.setting.country == Country::Ca).then(|| take(8)).flatten()]
+            .into_iter()
+            .flatten()
+            .collect();
     if !lines.is_empty() {
         address.insert("line".to_owned(), json!(lines));
     }

@@ -40,7 +40,8 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
 /// Tables 0191 and 0291. Older versions give `IM^JPEG`, newer ones the MIME type itself.
 fn content_type(kind: Option<&str>, subtype: Option<&str>) -> String {
     let subtype = subtype.unwrap_or("").to_ascii_lowercase();
-    let is_token = !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.'));
+    let is_token =
+        !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.'));
     let family = match kind.unwrap_or("").to_ascii_lowercase().as_str() {
         "im" | "image" | "ns" => "image",
         "text" | "ft" | "tx" => "text",

@@ -154,7 +154,11 @@ fn from_table(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Val
 }
 
 /// The coding at a triplet, booked; `None` if it has no code.
-pub(crate) fn source_coding(context: &Context<'_>, piece: &Piece<'_>, [code, display, system, version]: [usize; 4]) -> Option<Value> {
+pub(crate) fn source_coding(
+    context: &Context<'_>,
+    piece: &Piece<'_>,
+    [code, display, system, version]: [usize; 4],
+) -> Option<Value> {
     let text = piece.get(code)?;
     // Words without a coding system are a text that somebody wrote where a code should be.
     if !is_code(&text) || (text.contains(' ') && piece.get(system).is_none()) {
@@ -199,6 +203,8 @@ pub(crate) fn is_code(text: &str) -> bool {
 /// An object identifier with at least three arcs.
 pub(crate) fn is_oid(text: &str) -> bool {
     let arcs: Vec<&str> = text.split('.').collect();
-    let is_arc = |arc: &&str| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (*arc == "0" || !arc.starts_with('0'));
+    let is_arc = |arc: &&str| {
+        !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (*arc == "0" || !arc.starts_with('0'))
+    };
     arcs.len() >= 3 && matches!(arcs[0], "0" | "1" | "2") && arcs.iter().all(is_arc)
 }

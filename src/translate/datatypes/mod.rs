@@ -21,7 +21,8 @@ use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
 use crate::translate::rows::path::Path;
 
-/// How a row reads its field and what it writes.
+/// How a row reads its field and what it writes. HL7's types keep HL7's spelling.
+#[allow(clippy::upper_case_acronyms)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 pub enum Kind {
     /// CX → Identifier, its system by issuer and type.
@@ -118,7 +119,9 @@ impl Kind {
             Self::Code | Self::BoundConcept if row.table.is_none() => Err("it needs a table".to_owned()),
             Self::Fixed if row.value.is_none() => Err("it needs a value".to_owned()),
             Self::Skip | Self::Steer if row.reason.is_none() => Err("it needs a reason".to_owned()),
-            Self::Quantity if row.unit.is_none() && row.unit_column.is_none() => Err("it needs a unit field".to_owned()),
+            Self::Quantity if row.unit.is_none() && row.unit_column.is_none() => {
+                Err("it needs a unit field".to_owned())
+            }
             _ => Ok(()),
         }
     }

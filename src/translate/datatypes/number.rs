@@ -10,7 +10,8 @@ pub(crate) fn parse(text: &str) -> Option<Number> {
     let text = text.trim();
     let unsigned = text.strip_prefix('+').unwrap_or(text);
     let (sign, unsigned) = unsigned.strip_prefix('-').map_or(("", unsigned), |rest| ("-", rest));
-    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(whole, fraction)| (whole, Some(fraction)));
+    let (whole, fraction) =
+        unsigned.split_once('.').map_or((unsigned, None), |(whole, fraction)| (whole, Some(fraction)));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if (whole.is_empty() && fraction.is_none_or(str::is_empty)) || !digits(whole) || !fraction.is_none_or(digits) {
         return None;
@@ -65,9 +66,16 @@ mod tests {
     #[test]
     fn digits_stay_as_written() {
         let read = |text: &str| parse(text).map(|number| number.to_string());
-        for (text, number) in
-            [("1.50", "1.50"), ("7.0", "7.0"), ("007.20", "7.20"), (".5", "0.5"), ("5.", "5"), ("+3", "3"), ("-0.10", "-0.10"), (" 98 ", "98")]
-        {
+        for (text, number) in [
+            ("1.50", "1.50"),
+            ("7.0", "7.0"),
+            ("007.20", "7.20"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("+3", "3"),
+            ("-0.10", "-0.10"),
+            (" 98 ", "98"),
+        ] {
             assert_eq!(read(text).as_deref(), Some(number), "{text}");
         }
         for text in ["", ".", "-", "1,5", "<5", "1e3", "1 2", "--1", "1.2.3", "12345678901234567890", "１２"] {

@@ -18,7 +18,11 @@ use crate::translate::rows::reference::FieldRefs;
 pub(crate) fn result(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
     let unit = row.unit.clone().unwrap_or_default();
     let piece = pieces.iter().find(|piece| !piece.is_empty());
-    piece.and_then(|piece| numeric(context, piece, &unit)).map(|(element, value)| placed(element, value)).into_iter().collect()
+    piece
+        .and_then(|piece| numeric(context, piece, &unit))
+        .map(|(element, value)| placed(element, value))
+        .into_iter()
+        .collect()
 }
 
 /// The values of an OBX.
@@ -27,11 +31,13 @@ pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed>
     let pieces: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.is_empty()).collect();
     if is_text(&kind) {
         // Repetitions of text are lines of one text.
-        let lines: Vec<String> = pieces.iter().filter_map(|piece| piece.take_whole().and_then(|text| clean(&text))).collect();
+        let lines: Vec<String> =
+            pieces.iter().filter_map(|piece| piece.take_whole().and_then(|text| clean(&text))).collect();
         return if lines.is_empty() { Vec::new() } else { vec![placed("valueString", json!(lines.join("\n")))] };
     }
     let unit = "OBX-6".parse().unwrap_or_default();
-    let mut found: Vec<(&'static str, Value)> = pieces.iter().filter_map(|piece| value(context, piece, &kind, &unit)).collect();
+    let mut found: Vec<(&'static str, Value)> =
+        pieces.iter().filter_map(|piece| value(context, piece, &kind, &unit)).collect();
     if found.len() == 1 {
         return found.pop().map(|(element, value)| placed(element, value)).into_iter().collect();
     }
@@ -76,7 +82,10 @@ fn text(piece: &Piece<'_>) -> Option<(&'static str, Value)> {
 
 fn coded_value(context: &Context<'_>, piece: &Piece<'_>, kind: &str) -> Option<(&'static str, Value)> {
     if matches!(kind, "IS" | "ID") {
-        return piece.take_whole().and_then(|text| clean(&text)).map(|text| ("valueCodeableConcept", json!({"text": text})));
+        return piece
+            .take_whole()
+            .and_then(|text| clean(&text))
+            .map(|text| ("valueCodeableConcept", json!({"text": text})));
     }
     coded::plain_concept(context, piece).map(|concept| ("valueCodeableConcept", concept))
 }
@@ -123,7 +132,8 @@ fn qualitative(text: &str) -> Option<&'static str> {
 /// SN: comparator, number, separator, number.
 fn structured(context: &Context<'_>, piece: &Piece<'_>, unit: &FieldRefs) -> Option<(&'static str, Value)> {
     let part = |n: usize| piece.get(n);
-    let (first, second) = (part(2).and_then(|text| number::parse(&text)), part(4).and_then(|text| number::parse(&text)));
+    let (first, second) =
+        (part(2).and_then(|text| number::parse(&text)), part(4).and_then(|text| number::parse(&text)));
     let comparator = part(1).filter(|sign| sign != "=");
     let result = match (comparator.as_deref(), first, part(3).as_deref(), second) {
         (None, Some(value), None, None) => Some(("valueQuantity", unit_at(context, unit).quantity(value))),
@@ -171,9 +181,14 @@ mod tests {
     #[test]
     fn comparators_are_read_and_words_are_not_numbers() {
         let read = |text: &str| compared(text).map(|(sign, value)| format!("{sign}{value}"));
-        for (text, value) in
-            [("< 0.5", "<0.5"), (">=1", ">=1"), ("≦2.0", "<=2.0"), ("0.50未満", "<0.50"), ("10以上", ">=10"), ("3 超", ">3")]
-        {
+        for (text, value) in [
+            ("< 0.5", "<0.5"),
+            (">=1", ">=1"),
+            ("≦2.0", "<=2.0"),
+            ("0.50未満", "<0.50"),
+            ("10以上", ">=10"),
+            ("3 超", ">3"),
+        ] {
             assert_eq!(read(text).as_deref(), Some(value), "{text}");
         }
         for text in ["1+", "+", "陰性", "<", "5.0↑", "<a", "12"] {

@@ -25,7 +25,8 @@ pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<
             _ => {
                 let system = id.as_ref().map(|_| {
                     piece.book(9);
-                    authority(context, &piece.component(9)).unwrap_or_else(|| context.setting.identifier_system("practitioner"))
+                    authority(context, &piece.component(9))
+                        .unwrap_or_else(|| context.setting.identifier_system("practitioner"))
                 });
                 let kind = id.as_ref().and_then(|_| piece.take(13));
                 people.push(Person { id, system, kind, names: name.into_iter().collect() });
@@ -37,7 +38,8 @@ pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<
 
 /// How many repetitions are the first person's.
 pub(crate) fn first_person(pieces: &[Piece<'_>]) -> usize {
-    let other_script = |piece: &&Piece<'_>| piece.get(1).is_none() && matches!(piece.get(15).as_deref(), Some("P" | "A"));
+    let other_script =
+        |piece: &&Piece<'_>| piece.get(1).is_none() && matches!(piece.get(15).as_deref(), Some("P" | "A"));
     (1 + pieces.iter().skip(1).take_while(other_script).count()).min(pieces.len())
 }
 
@@ -76,7 +78,8 @@ fn display_name(name: &Value) -> String {
     if let Some(text) = name.get("text").and_then(Value::as_str) {
         return text.to_owned();
     }
-    let list = |element: &str| name.get(element).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let list =
+        |element: &str| name.get(element).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let family = name.get("family").and_then(Value::as_str);
     list("prefix").chain(list("given")).chain(family).collect::<Vec<_>>().join(" ")
 }
@@ -94,7 +97,8 @@ pub(crate) fn location(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value
     let name = if parts.is_empty() { description.clone().unwrap_or_default() } else { parts.join(" ") };
     let system = context.setting.identifier_system("location");
     let key = crate::ids::derived(&[&context.setting.namespace, "Location", &piece.whole().unwrap_or_default()]);
-    let mut resource = json!({"resourceType": "Location", "identifier": [{"system": system, "value": key}], "name": name});
+    let mut resource =
+        json!({"resourceType": "Location", "identifier": [{"system": system, "value": key}], "name": name});
     if let Some(description) = description {
         resource["description"] = json!(description);
     }

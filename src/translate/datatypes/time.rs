@@ -83,8 +83,14 @@ pub(crate) fn read(text: &str, zone: &TimeZone) -> Option<Moment> {
         _ => return None,
     };
     let civil = Date::new(year, month.unwrap_or(1), day.unwrap_or(1)).ok()?;
-    let mut moment =
-        Moment { date, day: civil, time: None, zone_assumed: false, minutes_assumed: digits.len() == 10, ambiguous: false };
+    let mut moment = Moment {
+        date,
+        day: civil,
+        time: None,
+        zone_assumed: false,
+        minutes_assumed: digits.len() == 10,
+        ambiguous: false,
+    };
     if digits.len() >= 10 {
         let (hour, minute, second) = (number(8, 10)?, number(10, 12).unwrap_or(0), number(12, 14).unwrap_or(0));
         let at = DateTime::from_parts(civil, jiff::civil::Time::new(hour, minute, second, nanoseconds(fraction)).ok()?);
@@ -252,7 +258,18 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_calendar_is_refused() {
-        for text in ["", "0000", "20260230", "20261301", "202601152460", "04/24/2007", "2026011", "20260115+1500", "令和8年", "abcd"] {
+        for text in [
+            "",
+            "0000",
+            "20260230",
+            "20261301",
+            "202601152460",
+            "04/24/2007",
+            "2026011",
+            "20260115+1500",
+            "令和8年",
+            "abcd",
+        ] {
             assert_eq!(at(text), None, "{text}");
         }
     }

@@ -113,7 +113,8 @@ pub fn declared(bytes: &[u8]) -> Vec<String> {
 fn named(declared: &[String]) -> Option<Result<Charset, String>> {
     let mut found = None;
     for name in declared {
-        let folded: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_uppercase();
+        let folded: String =
+            name.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_uppercase();
         let charset = match folded.as_str() {
             "ISOIR87" | "ISOIR159" | "ISOIR13" | "ISOIR14" | "ISO2022JP" => Charset::Iso2022Jp,
             "ASCII" | "ISOIR6" => Charset::Ascii,

@@ -98,7 +98,8 @@ fn too_large(reason: String) -> Refused {
 
 /// Reads MSH-1 and MSH-2.
 pub fn delimiters(text: &str) -> Result<(Delimiters, Option<String>), Refused> {
-    let mut characters = text.strip_prefix("MSH").ok_or_else(|| unreadable("the message does not begin with MSH"))?.chars();
+    let mut characters =
+        text.strip_prefix("MSH").ok_or_else(|| unreadable("the message does not begin with MSH"))?.chars();
     let field = characters.next().ok_or_else(|| truncated("the message ends inside MSH"))?;
     if field.is_alphanumeric() || field.is_whitespace() {
         return Err(unreadable("the character after MSH is no delimiter").at("MSH-1"));
@@ -117,7 +118,8 @@ pub fn delimiters(text: &str) -> Result<(Delimiters, Option<String>), Refused> {
         }
         [escape, subcomponent, ..] => (Some(*escape), Some(*subcomponent), None),
     };
-    let all: Vec<char> = [Some(field), Some(component), Some(repetition), escape, subcomponent].into_iter().flatten().collect();
+    let all: Vec<char> =
+        [Some(field), Some(component), Some(repetition), escape, subcomponent].into_iter().flatten().collect();
     let distinct = all.iter().enumerate().all(|(at, c)| !all[..at].contains(c));
     if !distinct || all.iter().any(|c| c.is_alphanumeric()) {
         return Err(unreadable("MSH-1 and MSH-2 must hold different delimiters, no letters or digits").at("MSH-2"));
@@ -156,7 +158,9 @@ fn begins_segment(line: &str) -> bool {
 
 fn is_segment_name(name: &str) -> bool {
     let bytes = name.as_bytes();
-    bytes.len() == 3 && bytes[0].is_ascii_uppercase() && bytes[1..].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    bytes.len() == 3
+        && bytes[0].is_ascii_uppercase()
+        && bytes[1..].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 /// The name of a segment; a name alone on its line is an empty segment.
@@ -174,7 +178,14 @@ fn bad_segment(index: usize, is_last: bool) -> Refused {
     }
 }
 
-fn split_segment(name: &str, line: &str, by: &Delimiters, charset: Charset, header: bool, parts: &mut usize) -> Segment {
+fn split_segment(
+    name: &str,
+    line: &str,
+    by: &Delimiters,
+    charset: Charset,
+    header: bool,
+    parts: &mut usize,
+) -> Segment {
     let mut fields: Vec<Field> = Vec::new();
     let mut texts = line.split(by.field).skip(1);
     if header {
@@ -245,7 +256,12 @@ mod tests {
 
     #[test]
     fn every_line_ending_and_other_delimiters() {
-        for text in ["MSH|^~\\&|A\rPID|1\r", "MSH|^~\\&|A\r\nPID|1\r\n", "MSH|^~\\&|A\n\nPID|1", "\u{b}MSH|^~\\&|A\rPID|1\u{1c}\r"] {
+        for text in [
+            "MSH|^~\\&|A\rPID|1\r",
+            "MSH|^~\\&|A\r\nPID|1\r\n",
+            "MSH|^~\\&|A\n\nPID|1",
+            "\u{b}MSH|^~\\&|A\rPID|1\u{1c}\r",
+        ] {
             let message = read(text);
             assert_eq!(message.segments.len(), 2, "{text:?}");
             assert_eq!(message.segments[1].text(1, 1), Some("1"), "{text:?}");

@@ -79,7 +79,13 @@ impl Path {
     }
 
     /// Puts `value` there; `beside` goes into the innermost list element on the way, or the object that holds the value.
-    pub(crate) fn place(&self, resource: &mut Map<String, Value>, value: Value, beside: Option<&Value>, slots: &mut Slots) {
+    pub(crate) fn place(
+        &self,
+        resource: &mut Map<String, Value>,
+        value: Value,
+        beside: Option<&Value>,
+        slots: &mut Slots,
+    ) {
         let lists = self.steps.iter().rposition(|step| step.index != Index::None);
         let mut map = resource;
         let mut prefix = String::new();
@@ -169,7 +175,12 @@ fn parse_step(step: &str, whole: &str) -> Result<Step, String> {
         Some((name, "=]")) => (name, Index::Same),
         Some((name, number)) => {
             let number = number.strip_suffix(']').and_then(|digits| digits.parse().ok()).filter(|n| *n <= MAX_INDEX);
-            (name, Index::At(number.ok_or_else(|| format!("path {whole:?}: {step:?} has no list position [], [=] or [n]"))?))
+            (
+                name,
+                Index::At(
+                    number.ok_or_else(|| format!("path {whole:?}: {step:?} has no list position [], [=] or [n]"))?,
+                ),
+            )
         }
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -56,7 +56,8 @@ impl FromStr for FieldRef {
         let Some(place) = place else {
             return Ok(Self { segment: segment.to_owned(), field: 0, component: None, all });
         };
-        let (field, component) = place.split_once('.').map_or((place, None), |(field, component)| (field, Some(component)));
+        let (field, component) =
+            place.split_once('.').map_or((place, None), |(field, component)| (field, Some(component)));
         let number = |digits: &str| digits.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(wrong);
         Ok(Self {
             segment: segment.to_owned(),

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::MappingError;
-use super::file::{GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow, line_of};
+use super::file::{
+    GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow, line_of,
+};
 use crate::config::Country;
 use crate::fhir::systems;
 
@@ -105,7 +107,9 @@ impl Rules {
         }
         for table in &file.table {
             match self.tables.get_mut(&table.name) {
-                Some(old) if table.system.is_none() || old.system == table.system => old.codes.extend(table.codes.clone()),
+                Some(old) if table.system.is_none() || old.system == table.system => {
+                    old.codes.extend(table.codes.clone())
+                }
                 _ => drop(self.tables.insert(table.name.clone(), table.clone())),
             }
         }
@@ -138,7 +142,8 @@ impl Rules {
         }
         for message in &rows.message {
             let events = message.events.join(", ");
-            check_groups(&message.group).map_err(|error| invalid(text.find(&message.events[0]), format!("message {events}: {error}")))?;
+            check_groups(&message.group)
+                .map_err(|error| invalid(text.find(&message.events[0]), format!("message {events}: {error}")))?;
             for name in &message.resources {
                 if !self.resources.contains_key(name) {
                     let message = format!("message {events}: there is no resource {name:?}");
@@ -147,7 +152,10 @@ impl Rules {
             }
             let first = message.resources.first().and_then(|name| self.resources.get(name));
             if first.is_none_or(|resource| resource.resource_type != "Patient") {
-                return Err(invalid(text.find(&message.events[0]), format!("message {events}: the first resource must be a Patient")));
+                return Err(invalid(
+                    text.find(&message.events[0]),
+                    format!("message {events}: the first resource must be a Patient"),
+                ));
             }
         }
         for resource in &rows.resource {

@@ -75,11 +75,14 @@ fn make_inactive(resource: &mut Value) {
         _ => return,
     };
     let status = resource.pointer("/clinicalStatus/coding/0/code").and_then(Value::as_str);
-    if !matches!(status, Some("resolved")) && resource.pointer("/verificationStatus/coding/0/code") != Some(&json!("entered-in-error")) {
+    if !matches!(status, Some("resolved"))
+        && resource.pointer("/verificationStatus/coding/0/code") != Some(&json!("entered-in-error"))
+    {
         let system = format!("http://terminology.hl7.org/CodeSystem/{name}");
         resource["clinicalStatus"] = json!({"coding": [{"system": system, "code": "inactive"}]});
     }
-    resource["meta"] = json!({"tag": [{"system": format!("{}/CodeSystem/record-state", systems::WATARI), "code": "superseded"}]});
+    resource["meta"] =
+        json!({"tag": [{"system": format!("{}/CodeSystem/record-state", systems::WATARI), "code": "superseded"}]});
 }
 
 fn remove(resource: &mut Value, element: &str) {

@@ -55,7 +55,9 @@ pub fn parse_path(relative: &str) -> Result<StoragePath, Refused> {
     };
     let parts: Vec<&str> = name.split('_').collect();
     let [named_patient, named_date, named_type, order, timestamp, department, flag] = parts[..] else {
-        return Err(misplaced("the file name does not have the seven pieces PATIENT_DATE_TYPE_ORDER_TIME_DEPARTMENT_FLAG"));
+        return Err(misplaced(
+            "the file name does not have the seven pieces PATIENT_DATE_TYPE_ORDER_TIME_DEPARTMENT_FLAG",
+        ));
     };
     let digits = |from: usize| patient.chars().skip(from).take(3).collect::<String>();
     if first != digits(0) || (second != digits(3) && !(digits(3).is_empty() && second == "-")) {
@@ -68,7 +70,8 @@ pub fn parse_path(relative: &str) -> Result<StoragePath, Refused> {
             return Err(misplaced(&format!("the {what} in the file name is not that of its folder")));
         }
     }
-    let is_digits = |text: &str, lengths: &[usize]| lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let is_digits =
+        |text: &str, lengths: &[usize]| lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if date != "-" && !is_digits(date, &[8]) {
         return Err(misplaced("the date folder is neither eight digits nor -"));
     }
@@ -106,7 +109,10 @@ mod tests {
     #[test]
     fn a_good_path_is_taken_apart() {
         let path = parse_path(GOOD).unwrap();
-        assert_eq!((path.patient.as_str(), path.data_type.as_str(), path.condition), ("1002003", "OML-11", Condition::Valid));
+        assert_eq!(
+            (path.patient.as_str(), path.data_type.as_str(), path.condition),
+            ("1002003", "OML-11", Condition::Valid)
+        );
         assert_eq!(path.written(&TimeZone::UTC).unwrap().to_string(), "2026-01-05T09:30:00.123Z");
         let timeless = "100/200/1002003/-/ADT-00/1002003_-_ADT-00_999999999999999_20260105093000123_-_2";
         let path = parse_path(timeless).unwrap();
