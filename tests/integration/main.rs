@@ -17,4 +17,7 @@ mod referral_refused;
 mod referral_story;
 mod referral_update;
 mod store_contract;
+mod translate;
+mod translate_conformance;
+mod translate_properties;
 mod two_nodes;
