@@ -4,6 +4,7 @@
 mod referral_package;
 mod referral_pair;
 mod referral_refused;
+mod referral_store;
 mod referral_story;
 mod referral_update;
 mod store_contract;
