@@ -1,6 +1,13 @@
 //! Who may do what: roles, staff signed in by a session or a token, and what each role may do.
 
+pub mod permit;
+pub mod session;
+pub mod token;
+
 use std::fmt;
+
+use crate::fault::{Classified, Kind};
+use crate::store::{CommitError, StoreError};
 
 /// What a person or system may do here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,4 +55,49 @@ pub struct Staff {
     pub user: String,
     /// What it may do.
     pub role: Role,
+}
+
+/// Why somebody was not let in, or not allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// No session cookie or bearer token came with the request.
+    #[error("sign in first")]
+    NoCredentials,
+    /// A session that is unknown, ended or expired. One answer for all three: a stranger learns nothing.
+    #[error("the session has ended; sign in again")]
+    NoSession,
+    /// A token that is unknown or expired.
+    #[error("the bearer token is unknown or has expired")]
+    NoToken,
+    /// A sign-in link that is unknown, used or expired.
+    #[error("the sign-in link was used before, has expired, or never existed; ask for a new one")]
+    SpentLink,
+    /// The form did not come from a page of this session.
+    #[error("the form did not come from a page of this node; open the page again and repeat")]
+    ForeignForm,
+    /// The role may not do this.
+    #[error("role {role} may not {permission}")]
+    Forbidden {
+        /// Role of the person.
+        role: Role,
+        /// What was tried.
+        permission: permit::Permission,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The commit.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl Classified for AccessError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoCredentials | Self::NoSession | Self::NoToken | Self::SpentLink => Kind::Unauthenticated,
+            Self::ForeignForm | Self::Forbidden { .. } => Kind::Forbidden,
+            Self::Store(error) => error.kind(),
+            Self::Commit(error) => error.kind(),
+        }
+    }
 }

@@ -1,1 +1,3 @@
-//! (to be written)
+//! A record comes in: receiving, translating, keeping aside.
+
+pub mod pages;

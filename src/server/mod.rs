@@ -1,4 +1,4 @@
-//! Serving: the two HTTPS doors, the checks before a handler, and how failures become answers.
+//! The doors: listeners, their limits, who is let in, and the one place where a failure becomes an HTTP answer.
 
 mod connections;
 pub mod listen;

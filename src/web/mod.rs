@@ -1,1 +1,51 @@
-//! (to be written)
+//! Pages for people: the frame every page shares, the three languages, sign-in, and the proofs that handlers ask for.
+//! Everything works without script. A page's own content lives beside its domain (`intake::pages`, `referral::pages`,
+//! `cohort::pages`).
+
+pub mod assets;
+pub mod bearer;
+pub mod clock_face;
+pub mod form;
+pub mod frame;
+pub mod home;
+pub mod language;
+pub mod markup;
+pub mod sign_in;
+pub mod signed_in;
+pub mod texts;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use tokio::sync::Notify;
+
+use crate::exchange::Institution;
+
+/// What the pages are given.
+#[derive(Clone)]
+pub struct PageState {
+    /// This institution.
+    pub here: Institution,
+    /// Wakes the delivery of messages, so that what a person just sent leaves at once.
+    pub wake: Arc<Notify>,
+}
+
+impl PageState {
+    /// Pages of `here`; `wake` is the bell of the delivery worker.
+    pub fn new(here: Institution, wake: Arc<Notify>) -> Self {
+        Self { here, wake }
+    }
+}
+
+impl FromRef<PageState> for Institution {
+    fn from_ref(state: &PageState) -> Self {
+        state.here.clone()
+    }
+}
+
+/// Home, sign-in and the style sheet.
+pub fn router(state: PageState) -> Router {
+    let pages = Router::new().merge(home::routes()).merge(sign_in::routes()).with_state(state.clone());
+    frame::around(pages, &state).merge(assets::routes())
+}

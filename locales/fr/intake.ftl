@@ -1,0 +1,61 @@
+# Messages reçus.
+messages = Messages reçus
+messages-by-status = Par état
+messages-by-channel = Par canal
+messages-all = Tous
+messages-none = Aucun message ne correspond.
+channel-all = Tous les canaux
+channel-mllp = MLLP
+channel-hl7v2 = Fichiers HL7 v2
+channel-ssmix2 = SS-MIX2
+channel-csv = CSV
+channel-fhir = FHIR
+channel-peer = Partenaire
+message-translated = Traduit
+message-quarantined = Mis de côté
+message-kind = Message
+message-status = État
+message-outcome = Résultat
+message-channel = Canal
+message-received = Reçu
+message-resources = { $n ->
+    [one] { $shown } ressource écrite
+   *[other] { $shown } ressources écrites
+}
+message-no-reason = Aucune raison n’a été consignée.
+message-why = Pourquoi il a été mis de côté, et quoi faire
+message-quarantine-means = Les octets sont conservés tels que reçus. Rien de ce message ne figure au dossier.
+message-about = À propos de ce message
+message-control-id = Identifiant de contrôle
+message-size = Taille
+message-bytes = { $n ->
+    [one] { $shown } octet
+   *[other] { $shown } octets
+}
+message-id = Identifiant local
+message-digest = SHA-256 des octets
+message-source = Source
+message-written = Versé au dossier
+message-written-none = Rien n’a été versé au dossier.
+message-content = Contenu tel que reçu
+message-masked = Le contenu est masqué, car il peut nommer un patient. Son affichage est consigné au journal d’audit.
+message-reveal = Afficher le contenu
+message-revealed = Vous voyez le contenu tel que reçu. Cet affichage a été consigné au journal d’audit.
+not-given = non précisé
+losses = Ce qu’est devenu chaque champ
+losses-about = Chaque champ non vide figure ici : il a été transposé, conservé dans l’original seulement, ou écarté pour la raison indiquée.
+losses-none = Il n’y a pas de rapport de champs pour ce message.
+loss-mapped = Transposé
+loss-kept-raw = Conservé dans l’original
+loss-dropped = Écarté
+loss-source = Champ
+loss-outcome = Résultat
+loss-target = Élément, ou raison
+loss-fields = { $n ->
+    [one] { $shown } champ
+   *[other] { $shown } champs
+}
+loss-lost = { $n ->
+    [one] { $shown } écarté
+   *[other] { $shown } écartés
+}

@@ -1,0 +1,68 @@
+//! Bearer tokens for scripts and local systems. A token is shown once, when made; the store holds its digest.
+
+use jiff::SignedDuration;
+
+use super::{AccessError, Role, Staff};
+use crate::clock::{Clock, instant};
+use crate::ids;
+use crate::store::access::ApiToken;
+use crate::store::audit::AuditEntry;
+use crate::store::{Change, Changes, Handle, View};
+
+/// No token lives longer than this, whatever was asked for (90 days).
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// Makes a token for `role`, good for `ttl` but not longer than [`LONGEST`]. Blocks.
+pub fn create(store: &Handle, clock: &dyn Clock, role: Role, ttl: SignedDuration) -> Result<String, AccessError> {
+    let now = clock.now();
+    let secret = ids::secret();
+    let digest = ids::sha256_hex(secret.as_bytes());
+    let expires = now.checked_add(ttl.min(LONGEST)).unwrap_or(now);
+    let audit = AuditEntry {
+        at: instant(now),
+        actor: "node".to_owned(),
+        action: "access.token".to_owned(),
+        target: name(&digest),
+        detail: serde_json::json!({"role": role.as_str(), "expires_at": instant(expires)}).to_string(),
+    };
+    let token = ApiToken { secret_sha256: digest, role: role.as_str().to_owned(), expires_at: instant(expires) };
+    store.commit(Changes::new().with(Change::PutToken(token)).with(Change::Audit(audit)))?;
+    Ok(secret)
+}
+
+/// Who comes with this token at `now` (RFC 3339).
+pub fn check(view: &dyn View, now: &str, bearer: &str) -> Result<Staff, AccessError> {
+    let digest = ids::sha256_hex(bearer.as_bytes());
+    let token = view.api_token(&digest)?.ok_or(AccessError::NoToken)?;
+    if token.expires_at.as_str() <= now {
+        return Err(AccessError::NoToken);
+    }
+    let role = Role::parse(&token.role).ok_or(AccessError::NoToken)?;
+    Ok(Staff { user: name(&digest), role })
+}
+
+/// The token of an `Authorization` header (RFC 6750 2.1; the scheme's case does not matter).
+pub fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// What a token is called in the audit trail: a piece of its digest, which cannot be used to come in.
+fn name(digest: &str) -> String {
+    format!("token:{}", digest.get(..12).unwrap_or(digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bearer_is_read() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        assert_eq!(bearer("Basic abc"), None);
+        assert_eq!(bearer("Bearer "), None);
+        assert_eq!(bearer("abc"), None);
+    }
+}

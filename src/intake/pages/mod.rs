@@ -1,0 +1,34 @@
+//! `/messages`: what came in, what became of it, and what was lost on the way.
+
+mod detail;
+mod list;
+mod raw;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::web::PageState;
+use crate::web::frame::{Frame, around};
+use crate::web::markup::Markup;
+
+/// The pages of received messages.
+pub fn router(state: PageState) -> Router {
+    let pages = Router::new()
+        .route("/messages", get(list::list))
+        .route("/messages/{id}", get(detail::show))
+        .route("/messages/{id}/reveal", post(detail::reveal))
+        .with_state(state.clone());
+    around(pages, &state)
+}
+
+/// Doors a message can come through.
+const CHANNELS: [&str; 6] = ["mllp", "hl7v2", "ssmix2", "csv", "fhir", "peer"];
+
+fn status_chip(f: &Frame, status: crate::store::messages::MessageStatus) -> Markup {
+    use crate::store::messages::MessageStatus::{Quarantined, Translated};
+    let tone = match status {
+        Translated => "good",
+        Quarantined => "bad",
+    };
+    Markup::chip(tone, &f.t.say(&format!("message-{}", status.as_str())))
+}
