@@ -207,6 +207,11 @@ fn update(
     let Some(arrival) = arrival else {
         return Err(refusal(here, message, incoming, &events, &referral.status, role.other()));
     };
+    // Questions and answers move nothing: the two ends may stand apart while they travel.
+    let moves = !matches!(incoming.event, Event::Ask | Event::Answer);
+    if incoming.named && moves && !arrival.crossed && incoming.status != arrival.place.status.as_str() {
+        return Err(ReceiveError::Invalid("Task.status does not fit the act"));
+    }
     let before = std::mem::replace(&mut referral.status, arrival.place.status.as_str().to_owned());
     referral.business_status = arrival.place.business.map(|business| business.as_str().to_owned());
     if incoming.event == Event::Complete {

@@ -1,6 +1,12 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod exchange_messages;
+mod exchange_pairing;
+mod exchange_schemas;
+mod exchange_strangers;
+mod exchange_tls;
+mod referral_door;
 mod referral_package;
 mod referral_pair;
 mod referral_refused;
@@ -8,3 +14,4 @@ mod referral_store;
 mod referral_story;
 mod referral_update;
 mod store_contract;
+mod two_nodes;

@@ -180,6 +180,10 @@ async fn an_update_that_breaks_a_rule() {
     }));
     assert!(matches!(strange, ReceiveError::Invalid(_)), "{strange:?}");
 
+    // An act and a state that do not belong together.
+    let unfit = error(forged(&tokyo, &toronto, accept.clone(), |m| resource(m, "Task")["status"] = json!("rejected")));
+    assert!(matches!(unfit, ReceiveError::Invalid(_)), "{unfit:?}");
+
     // An unknown referral.
     let unknown = error(forged(&tokyo, &toronto, accept.clone(), |m| {
         resource(m, "Task")["identifier"][0]["value"] = json!("another");
