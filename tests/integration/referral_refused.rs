@@ -28,6 +28,14 @@ fn resource<'a>(message: &'a mut Value, kind: &str) -> &'a mut Value {
     &mut found["resource"]
 }
 
+/// Adds a third institution to a message; gives the reference to it.
+fn third(message: &mut Value) -> Value {
+    let organization = super::referral_package::party("osaka").organization();
+    let url = format!("urn:uuid:{}", organization["id"].as_str().unwrap());
+    message["entry"].as_array_mut().unwrap().push(json!({"fullUrl": url, "resource": organization}));
+    json!({"reference": url})
+}
+
 fn error(result: Result<String, ReceiveError>) -> ReceiveError {
     result.expect_err("it was taken")
 }

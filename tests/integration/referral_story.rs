@@ -212,18 +212,21 @@ async fn messages_out_of_order_wait_for_the_missing_one() {
 #[tokio::test]
 async fn many_copies_of_one_message_are_one_referral() {
     let (toronto, tokyo, _) = pair();
-    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
-    let package = toronto.queued().remove(0);
-    let copies = || (0..9).map(|_| toronto.hand(&package, &tokyo).unwrap()).collect::<Vec<_>>();
-    let mut receipts: Vec<String> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..8).map(|_| scope.spawn(copies)).collect();
-        running.into_iter().flat_map(|one| one.join().unwrap()).collect()
-    });
-    act(&tokyo, &id, Act::Decline { reason: text("x") });
-    receipts.push(toronto.hand(&package, &tokyo).unwrap());
-    receipts.dedup();
-    assert_eq!(receipts.len(), 1);
-    assert_eq!(tokyo.words(&id), ["receive", "decline"]);
+    for _ in 0..8 {
+        let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+        let message_id = toronto.referral(&id).message_id;
+        let package = toronto.queued().into_iter().find(|queued| queued.message_id == message_id).unwrap();
+        let copies = || (0..9).map(|_| toronto.hand(&package, &tokyo).unwrap()).collect::<Vec<_>>();
+        let mut receipts: Vec<String> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..8).map(|_| scope.spawn(copies)).collect();
+            running.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        });
+        act(&tokyo, &id, Act::Decline { reason: text("x") });
+        receipts.push(toronto.hand(&package, &tokyo).unwrap());
+        receipts.dedup();
+        assert_eq!(receipts.len(), 1);
+        assert_eq!(tokyo.words(&id), ["receive", "decline"]);
+    }
 }
 
 /// Two people act at the same moment: contradicting acts leave one winner, questions both get through, and no two
