@@ -225,7 +225,8 @@ fn is_overdue(here: &Institution, delivery: &Delivery, now: Timestamp) -> bool {
 /// return at once; and not before the peer asked us to.
 fn next_attempt(here: &Institution, delivery: &Delivery, now: Timestamp, not_before: Option<u64>) -> String {
     let longest = here.exchange.longest_retry_seconds.max(1);
-    let doubled = here.exchange.first_retry_seconds.max(1).saturating_mul(1 << delivery.attempts.saturating_sub(1).min(30));
+    let doubled =
+        here.exchange.first_retry_seconds.max(1).saturating_mul(1 << delivery.attempts.saturating_sub(1).min(30));
     let full = doubled.min(longest).saturating_mul(1000);
     let wait = full / 2 + rand::random_range(0..=full / 2);
     let wait = wait.max(not_before.unwrap_or(0).min(longest).saturating_mul(1000));

@@ -317,9 +317,9 @@ fn proof_claims(
 /// What pins `peer`, unless an institution or certificate already known stands against it: an invitation must not let
 /// its bearer take the place of another partner.
 fn pinning(here: &Institution, peer: Peer) -> Result<Changes, PairingError> {
-    let (same_id, same_certificate) = here
-        .store
-        .view(|view| Ok::<_, StoreError>((view.peer(&peer.id)?, view.peer_by_certificate(&peer.certificate_sha256)?)))?;
+    let (same_id, same_certificate) = here.store.view(|view| {
+        Ok::<_, StoreError>((view.peer(&peer.id)?, view.peer_by_certificate(&peer.certificate_sha256)?))
+    })?;
     if let Some(known) = same_certificate {
         if known.id != peer.id {
             return Err(PairingError::AlreadyPaired(known.id));

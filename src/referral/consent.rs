@@ -2,10 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
+use super::incoming::Incoming;
 use super::party::Party;
 use crate::clock::instant;
 
@@ -88,6 +90,31 @@ pub(super) fn resource(given: &Given<'_>) -> Value {
                 "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT", "display": "treatment"
             }]
         }
+    })
+}
+
+/// Whether a message carries an active consent to treatment by `institution` that holds on `day`.
+pub(super) fn covers(message: &Incoming, institution: &str, day: Date) -> bool {
+    message.all("Consent").any(|consent| {
+        let text = |pointer: &str| consent.pointer(pointer).and_then(Value::as_str);
+        let coded = |value: Option<&Value>, code: &str| {
+            value.and_then(Value::as_array).is_some_and(|list| list.iter().any(|one| one["code"] == code))
+        };
+        let actors = consent.pointer("/provision/actor").and_then(Value::as_array);
+        let named = actors.is_some_and(|actors| {
+            actors.iter().any(|actor| message.institution(actor.get("reference")).as_deref() == Some(institution))
+        });
+        let date = |pointer: &str| text(pointer).and_then(|date| date.get(..10)?.parse::<Date>().ok());
+        // A day of grace at the start: the two institutions may stand on different calendar days.
+        let begun = date("/provision/period/start").is_some_and(|start| start <= day.saturating_add(1.day()));
+        let lasting = date("/provision/period/end").is_some_and(|end| day <= end);
+        text("/status") == Some("active")
+            && coded(consent.pointer("/scope/coding"), "treatment")
+            && text("/provision/type") == Some("permit")
+            && coded(consent.pointer("/provision/purpose"), "TREAT")
+            && named
+            && begun
+            && lasting
     })
 }
 

@@ -7,11 +7,8 @@ use super::party::Party;
 use super::state::Event;
 use crate::documents::own_ids::{entry, urn};
 use crate::fhir::{bundle, systems::WATARI};
+pub use crate::wire::submit_message::{CONTENT_TYPE, PATH};
 
-/// Where peers take FHIR messages.
-pub const PATH: &str = "/peer/v1/fhir/$process-message";
-/// Media type of the messages.
-pub const CONTENT_TYPE: &str = "application/fhir+json";
 /// Purpose of use of every referral message: treatment.
 pub const PURPOSE: &str = "TREAT";
 

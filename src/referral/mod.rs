@@ -1,16 +1,27 @@
 //! Referrals: from the draft to the answer, enforced at both ends by one table.
 
+mod act;
 pub mod consent;
+pub mod delivered;
+pub mod enclosure;
+pub mod incoming;
 pub mod message;
-mod names;
+pub mod names;
 pub mod package;
 pub mod pages;
 pub mod party;
 pub mod reading;
+pub mod receive;
+mod send;
 pub mod state;
+pub mod timeline;
+pub mod update;
 
-use crate::access::Staff;
-use crate::exchange::Institution;
+pub use act::act;
+pub use receive::{ReceiveError, receive};
+pub use send::send;
+
+use crate::access::{Role, Staff};
 use crate::fault::{Classified, Kind};
 
 /// What a clinician fills in to refer a patient abroad.
@@ -101,6 +112,9 @@ pub enum ReferralError {
         /// What is missing or wrong.
         problem: String,
     },
+    /// The message cannot be sealed.
+    #[error(transparent)]
+    Envelope(#[from] crate::exchange::envelope::EnvelopeError),
     /// This role may not.
     #[error("role {0} may not do this")]
     Forbidden(String),
@@ -118,6 +132,7 @@ impl Classified for ReferralError {
             Self::NotAllowed { .. } => Kind::Conflict,
             Self::Unknown(_) => Kind::NotFound,
             Self::Draft { .. } => Kind::Unprocessable,
+            Self::Envelope(error) => error.kind(),
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Store(error) => error.kind(),
             Self::Commit(error) => error.kind(),
@@ -125,18 +140,47 @@ impl Classified for ReferralError {
     }
 }
 
-/// Sends a referral: packages, seals, commits {referral, audit, outbox}. Gives the referral id. Blocks.
-pub fn send(_here: &Institution, _staff: &Staff, _draft: &Draft) -> Result<String, ReferralError> {
-    Err(ReferralError::Unknown("referral (to be written)".to_owned()))
-}
-
-/// Acts on a referral and tells the other side. Blocks.
-pub fn act(_here: &Institution, _staff: &Staff, _id: &str, _act: &Act) -> Result<(), ReferralError> {
-    Err(ReferralError::Unknown("referral (to be written)".to_owned()))
-}
-
 /// The acts that the state table allows this side now, for the buttons of the page: names as in the timeline
 /// (`accept`, `decline`, `ask`, `answer`, `schedule`, `complete`, `request-cancel`, `confirm-cancel`).
-pub fn allowed_acts(_role: &str, _status: &str, _business_status: Option<&str>) -> Vec<&'static str> {
-    Vec::new()
+///
+/// `role` is that of our copy (`sent`, `received`).
+pub fn allowed_acts(role: &str, status: &str, business_status: Option<&str>) -> Vec<&'static str> {
+    use state::Event;
+    const ACTS: [Event; 8] = [
+        Event::Accept,
+        Event::Decline,
+        Event::Ask,
+        Event::Answer,
+        Event::Schedule,
+        Event::Complete,
+        Event::RequestCancel,
+        Event::ConfirmCancel,
+    ];
+    let (Some(role), Some(place)) = (state::Role::of_copy(role), state::Place::parse(status, business_status)) else {
+        return Vec::new();
+    };
+    ACTS.into_iter().filter(|event| state::next(role, place, *event).is_ok()).map(Event::as_str).collect()
+}
+
+/// Only clinicians send and answer referrals.
+fn require_clinician(staff: &Staff) -> Result<(), ReferralError> {
+    if staff.role == Role::Clinician { Ok(()) } else { Err(ReferralError::Forbidden(staff.role.to_string())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buttons_follow_the_table() {
+        assert_eq!(allowed_acts("received", "received", None), ["accept", "decline", "ask", "answer"]);
+        assert_eq!(allowed_acts("sent", "received", None), ["ask", "answer", "request-cancel"]);
+        assert_eq!(
+            allowed_acts("received", "in-progress", Some("cancellation-requested")),
+            ["ask", "answer", "complete", "confirm-cancel"]
+        );
+        assert!(allowed_acts("sent", "completed", None).is_empty());
+        assert!(allowed_acts("sent", "on-hold", None).is_empty());
+        assert!(allowed_acts("", "received", None).is_empty());
+    }
 }

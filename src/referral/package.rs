@@ -16,6 +16,7 @@ use super::state::Event;
 use super::{Draft, consent, names};
 use crate::clock::instant;
 use crate::documents::{Gathered, LeftOut, OwnIds, Summary, ips, own_ids::urn};
+use crate::exchange::directory;
 use crate::fhir::systems::{LOINC, SNOMED, WATARI};
 use crate::fhir::{bundle, reference};
 
@@ -170,7 +171,7 @@ fn service_request(order: &Order<'_>, refs: &Refs, at: &str) -> Value {
         "priority": draft.priority,
         "code": {
             "coding": [{
-                "system": format!("{WATARI}/CodeSystem/service-{}", order.to.id),
+                "system": directory::service_system(&order.to.id),
                 "code": draft.service,
                 "display": order.service_name
             }],

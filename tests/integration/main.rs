@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod referral_package;
+mod referral_pair;
+mod referral_refused;
+mod referral_story;
+mod referral_update;
 mod store_contract;

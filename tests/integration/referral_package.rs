@@ -97,19 +97,23 @@ fn pack(case: &str) -> Package {
 }
 
 /// The message as text that does not change with the release.
-fn shown(value: &Value) -> String {
+pub fn shown(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
     text.replace(&format!("Watari {}", env!("CARGO_PKG_VERSION")), "Watari VERSION")
         .replace(&format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION")), "\"version\": \"VERSION\"")
 }
 
 /// Compares with what the folder expects; `WATARI_WRITE_EXPECTED` writes it instead, to be read before it is committed.
-fn expect(case: &str, file: &str, found: &str) {
+pub fn expect(case: &str, file: &str, found: &str) {
     let path = fixtures().join(case).join(file);
     if std::env::var_os("WATARI_WRITE_EXPECTED").is_some() {
         std::fs::write(&path, found).unwrap();
     }
-    assert_eq!(found, std::fs::read_to_string(path).unwrap(), "{case}/{file}");
+    let expected = std::fs::read_to_string(path).unwrap();
+    for (number, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(found, expected, "{case}/{file}, line {}", number + 1);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count(), "{case}/{file}: lines");
 }
 
 fn check(case: &str) {

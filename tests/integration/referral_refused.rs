@@ -1,0 +1,247 @@
+//! Referral messages that are validly signed and still must not be taken: one case per way of being wrong.
+
+use serde_json::{Value, json};
+use watari::config::Country;
+use watari::fault::{Classified, Kind};
+use watari::referral::{self, Act, ReceiveError};
+
+use super::referral_pair::{Side, Wire, clinician, deliver, draft, pair};
+
+const NEW: &str = "5b0c2d5e-8a52-4a0c-9a53-0d7a4bb7a0ff";
+
+/// The package Toronto would send, not yet sent.
+fn package(toronto: &Side) -> Value {
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    serde_json::from_slice(&toronto.referral(&id).package).unwrap()
+}
+
+/// Changes a message, signs it as `from`, and hands it over.
+fn forged(from: &Side, to: &Side, mut message: Value, change: impl FnOnce(&mut Value)) -> Result<String, ReceiveError> {
+    message["entry"][0]["resource"]["id"] = json!(NEW);
+    change(&mut message);
+    from.hand(&from.seal(to, NEW, &message), to)
+}
+
+fn resource<'a>(message: &'a mut Value, kind: &str) -> &'a mut Value {
+    let entries = message["entry"].as_array_mut().unwrap();
+    let found = entries.iter_mut().find(|entry| entry["resource"]["resourceType"] == kind).unwrap();
+    &mut found["resource"]
+}
+
+fn error(result: Result<String, ReceiveError>) -> ReceiveError {
+    result.expect_err("it was taken")
+}
+
+#[test]
+fn as_it_is_it_is_taken() {
+    let (toronto, tokyo, _) = pair();
+    forged(&toronto, &tokyo, package(&toronto), |_| {}).unwrap();
+}
+
+#[test]
+fn a_package_that_breaks_a_rule() {
+    let (toronto, tokyo, _) = pair();
+    let package = package(&toronto);
+    type Change = fn(&mut Value);
+    type Is = fn(&ReceiveError) -> bool;
+    let cases: Vec<(&str, Change, Is)> = vec![
+        ("not a message", |m| m["type"] = json!("document"), |e| matches!(e, ReceiveError::Malformed(_))),
+        (
+            "no header",
+            |m| drop(m["entry"].as_array_mut().unwrap().remove(0)),
+            |e| matches!(e, ReceiveError::Malformed(_)),
+        ),
+        (
+            "another event",
+            |m| resource(m, "MessageHeader")["eventCoding"]["code"] = json!("notify-data-correction"),
+            |e| matches!(e, ReceiveError::Invalid(_)),
+        ),
+        (
+            "another event system",
+            |m| resource(m, "MessageHeader")["eventCoding"]["system"] = json!("urn:x"),
+            |e| matches!(e, ReceiveError::Invalid(_)),
+        ),
+        (
+            "another message id",
+            |m| resource(m, "MessageHeader")["id"] = json!("other"),
+            |e| matches!(e, ReceiveError::Invalid(_)),
+        ),
+        (
+            "the sender is another institution",
+            |m| resource(m, "Organization")["identifier"][0]["value"] = json!("osaka"),
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
+            "sent to another institution",
+            |m| {
+                let owner = resource(m, "Task")["owner"]["reference"].clone();
+                let entries = m["entry"].as_array_mut().unwrap();
+                let entry = entries.iter_mut().find(|entry| entry["fullUrl"] == owner).unwrap();
+                entry["resource"]["identifier"][0]["value"] = json!("osaka");
+            },
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
+            "referred by the receiver itself",
+            |m| {
+                let task = resource(m, "Task");
+                let (requester, owner) = (task["requester"].clone(), task["owner"].clone());
+                task["requester"] = owner;
+                task["owner"] = requester;
+            },
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
+            "no service",
+            |m| resource(m, "ServiceRequest")["code"] = json!({"text": "x"}),
+            |e| matches!(e, ReceiveError::Service),
+        ),
+        (
+            "completed already",
+            |m| resource(m, "Task")["status"] = json!("completed"),
+            |e| matches!(e, ReceiveError::Invalid(_)),
+        ),
+        ("no placer", |m| resource(m, "Task")["identifier"] = json!([]), |e| matches!(e, ReceiveError::Invalid(_))),
+        (
+            "no summary",
+            |m| m["entry"].as_array_mut().unwrap().retain(|entry| entry["resource"]["resourceType"] != "Bundle"),
+            |e| matches!(e, ReceiveError::Invalid(_)),
+        ),
+        (
+            "consent withdrawn",
+            |m| resource(m, "Consent")["status"] = json!("inactive"),
+            |e| matches!(e, ReceiveError::Consent),
+        ),
+        (
+            "consent to research",
+            |m| resource(m, "Consent")["provision"]["purpose"][0]["code"] = json!("CLINTRCH"),
+            |e| matches!(e, ReceiveError::Consent),
+        ),
+        (
+            "consent ended",
+            |m| resource(m, "Consent")["provision"]["period"]["end"] = json!("2026-11-01"),
+            |e| matches!(e, ReceiveError::Consent),
+        ),
+        (
+            "consent to somebody else",
+            |m| {
+                let own = resource(m, "Task")["requester"].clone();
+                resource(m, "Consent")["provision"]["actor"][0]["reference"] = own;
+            },
+            |e| matches!(e, ReceiveError::Consent),
+        ),
+        (
+            "consent denied",
+            |m| resource(m, "Consent")["provision"]["type"] = json!("deny"),
+            |e| matches!(e, ReceiveError::Consent),
+        ),
+    ];
+    for (name, change, is) in cases {
+        let error = error(forged(&toronto, &tokyo, package.clone(), change));
+        assert!(is(&error), "{name}: {error:?}");
+        let id = package["entry"][1]["resource"]["identifier"][0]["value"].as_str().unwrap();
+        assert!(tokyo.found(id).is_none(), "{name}");
+        // What is told to the partner holds nothing of the patient.
+        assert!(!error.to_string().contains("Écuyer"), "{name}");
+    }
+}
+
+#[test]
+fn another_purpose() {
+    let (toronto, tokyo, _) = pair();
+    let mut package = package(&toronto);
+    package["entry"][0]["resource"]["id"] = json!(NEW);
+    let peer = toronto.peer("tokyo");
+    let body = package.to_string().into_bytes();
+    let (path, kind) = (referral::message::PATH, referral::message::CONTENT_TYPE);
+    let delivery = watari::exchange::envelope::seal(&toronto.here, &peer, path, kind, "HMARKT", NEW, body).unwrap();
+    assert!(matches!(error(toronto.hand(&delivery, &tokyo)), ReceiveError::Purpose));
+}
+
+#[tokio::test]
+async fn an_update_that_breaks_a_rule() {
+    let (toronto, tokyo, _) = pair();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    deliver(&Wire::default(), &toronto, &tokyo).await;
+    referral::act(&tokyo.here, &clinician(), &id, &Act::Accept).unwrap();
+    let accept: Value = serde_json::from_slice(&tokyo.queued()[0].body).unwrap();
+
+    // Completed before it was accepted, at the receiving end.
+    let completed = error(forged(&tokyo, &toronto, accept.clone(), |m| {
+        resource(m, "MessageHeader")["extension"] = json!([]);
+        resource(m, "Task")["status"] = json!("completed");
+    }));
+    assert!(matches!(completed, ReceiveError::NotAllowed { .. }), "{completed:?}");
+    assert_eq!(completed.kind(), Kind::Conflict);
+
+    // A word that is no act.
+    let strange = error(forged(&tokyo, &toronto, accept.clone(), |m| {
+        resource(m, "MessageHeader")["extension"][1]["valueCode"] = json!("deliver");
+    }));
+    assert!(matches!(strange, ReceiveError::Invalid(_)), "{strange:?}");
+
+    // An unknown referral.
+    let unknown = error(forged(&tokyo, &toronto, accept.clone(), |m| {
+        resource(m, "Task")["identifier"][0]["value"] = json!("another");
+    }));
+    assert!(matches!(unknown, ReceiveError::Unknown), "{unknown:?}");
+
+    // The institution asked poses as the one that referred.
+    let turned = error(forged(&tokyo, &toronto, accept.clone(), |m| {
+        let task = resource(m, "Task");
+        let (requester, owner) = (task["requester"].clone(), task["owner"].clone());
+        task["requester"] = owner;
+        task["owner"] = requester;
+    }));
+    assert!(matches!(turned, ReceiveError::Parties), "{turned:?}");
+
+    // The same referral sent once more under a new message id.
+    let again: Value = serde_json::from_slice(&toronto.referral(&id).package).unwrap();
+    assert!(matches!(error(forged(&toronto, &tokyo, again, |_| {})), ReceiveError::Exists));
+    assert_eq!(toronto.state(&id), "received");
+}
+
+/// A third institution that knows the id of a referral cannot touch it, nor learn that it exists.
+#[tokio::test]
+async fn a_third_institution() {
+    let (toronto, tokyo, clock) = pair();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    deliver(&Wire::default(), &toronto, &tokyo).await;
+    referral::act(&tokyo.here, &clinician(), &id, &Act::Accept).unwrap();
+    let accept: Value = serde_json::from_slice(&tokyo.queued()[0].body).unwrap();
+
+    let osaka = Side::new("osaka", Country::Jp, &clock);
+    osaka.knows(&toronto);
+    toronto.knows(&osaka);
+    let as_tokyo = error(forged(&osaka, &toronto, accept.clone(), |_| {}));
+    assert!(matches!(as_tokyo, ReceiveError::Parties), "{as_tokyo:?}");
+    let as_itself = error(forged(&osaka, &toronto, accept, |m| {
+        for entry in m["entry"].as_array_mut().unwrap() {
+            if entry["resource"]["identifier"][0]["value"] == "tokyo" {
+                entry["resource"]["identifier"][0]["value"] = json!("osaka");
+            }
+        }
+    }));
+    assert!(matches!(as_itself, ReceiveError::Unknown), "{as_itself:?}");
+    assert_eq!(toronto.state(&id), "received");
+}
+
+#[tokio::test]
+async fn a_reply_about_another_patient() {
+    let (toronto, tokyo, _) = pair();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    deliver(&Wire::default(), &toronto, &tokyo).await;
+    referral::act(&tokyo.here, &clinician(), &id, &Act::Accept).unwrap();
+    deliver(&Wire::default(), &tokyo, &toronto).await;
+    referral::act(&tokyo.here, &clinician(), &id, &Act::Complete { report: "x".to_owned() }).unwrap();
+    let complete: Value = serde_json::from_slice(&tokyo.queued()[0].body).unwrap();
+    let other = error(forged(&tokyo, &toronto, complete.clone(), |m| {
+        resource(m, "Bundle")["entry"][0]["resource"]["subject"]["reference"] = json!("urn:uuid:another");
+    }));
+    assert!(matches!(other, ReceiveError::OtherPatient), "{other:?}");
+    let none = error(forged(&tokyo, &toronto, complete, |m| {
+        m["entry"].as_array_mut().unwrap().retain(|entry| entry["resource"]["resourceType"] != "Bundle");
+    }));
+    assert!(matches!(none, ReceiveError::Invalid(_)), "{none:?}");
+    assert_eq!(toronto.state(&id), "accepted");
+}

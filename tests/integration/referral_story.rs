@@ -1,0 +1,268 @@
+//! A referral from one institution to another: the whole way, and the ways it goes wrong.
+
+use jiff::SignedDuration;
+use watari::access::{Role, Staff};
+use watari::referral::{self, Act, Draft, ReferralError};
+use watari::store::{Change, Changes, StoreError};
+
+use super::referral_pair::{Side, Wire, clinician, deliver, draft, pair};
+
+fn act(side: &Side, id: &str, act: Act) {
+    referral::act(&side.here, &clinician(), id, &act).unwrap();
+}
+
+fn refused(side: &Side, id: &str, act: &Act) {
+    let error = referral::act(&side.here, &clinician(), id, act).unwrap_err();
+    assert!(matches!(error, ReferralError::NotAllowed { .. }), "{error}");
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+/// Sends the draft and brings it to the other side.
+async fn sent(toronto: &Side, tokyo: &Side) -> String {
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    deliver(&Wire::default(), toronto, tokyo).await;
+    id
+}
+
+#[tokio::test]
+async fn from_the_draft_to_the_answer() {
+    let (toronto, tokyo, clock) = pair();
+    let wire = Wire::default();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    assert_eq!(toronto.state(&id), "requested");
+    assert_eq!(toronto.referral(&id).patient_name, "L'Écuyer-Bélanger Maëlle Françoise");
+    assert!(tokyo.found(&id).is_none());
+
+    deliver(&wire, &toronto, &tokyo).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("received"), text("received")));
+    let received = tokyo.referral(&id);
+    assert_eq!(received.package, toronto.referral(&id).package);
+    assert_eq!(received.patient, None);
+    assert_eq!(received.patient_name, "L'Écuyer-Bélanger Maëlle Françoise");
+    assert_eq!((received.service.as_str(), received.priority.as_str()), ("regenerative-medicine", "urgent"));
+    // Nothing of the enclosure is in the record of the receiver.
+    let counts = tokyo.here.store.view(|view| view.resource_counts()).map_err(|error: StoreError| error).unwrap();
+    assert_eq!(counts.iter().find(|(kind, _)| kind == "Patient").map(|(_, count)| *count), Some(1));
+    assert!(counts.iter().all(|(kind, _)| kind != "Condition"), "{counts:?}");
+
+    clock.advance(SignedDuration::from_mins(5));
+    act(&tokyo, &id, Act::Ask { text: text("Since when is she on metformin?") });
+    deliver(&wire, &tokyo, &toronto).await;
+    assert_eq!(toronto.state(&id), "received");
+    act(&toronto, &id, Act::Answer { text: text("Since 2019.") });
+    deliver(&wire, &toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Accept);
+    act(&tokyo, &id, Act::Schedule { at: text("2027-01-15T10:30") });
+    deliver(&wire, &tokyo, &toronto).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("in-progress/scheduled"), text("in-progress/scheduled")));
+
+    act(&tokyo, &id, Act::Complete { report: text("治療は終了しました。\n経過良好です。") });
+    deliver(&wire, &tokyo, &toronto).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("completed"), text("completed")));
+    let outcome = toronto.referral(&id).outcome.unwrap();
+    assert_eq!(Some(&outcome), tokyo.referral(&id).outcome.as_ref());
+    assert!(String::from_utf8(outcome).unwrap().contains("<p>治療は終了しました。</p><p>経過良好です。</p>"));
+
+    let words = ["send", "deliver", "ask", "answer", "delivered", "accept", "schedule", "complete"];
+    assert_eq!(toronto.words(&id), words);
+    let words = [
+        "receive",
+        "ask",
+        "delivered",
+        "answer",
+        "accept",
+        "schedule",
+        "delivered",
+        "delivered",
+        "complete",
+        "delivered",
+    ];
+    assert_eq!(tokyo.words(&id), words);
+    let notes: Vec<_> = toronto.events(&id).into_iter().filter_map(|event| event.note).collect();
+    assert_eq!(notes, ["Since when is she on metformin?", "Since 2019.", "2027-01-15T10:30:00+09:00"]);
+}
+
+#[tokio::test]
+async fn a_refusal_says_why_and_ends_it() {
+    let (toronto, tokyo, _) = pair();
+    let id = sent(&toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Decline { reason: text("No capacity before summer.") });
+    deliver(&Wire::default(), &tokyo, &toronto).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("rejected"), text("rejected")));
+    assert_eq!(toronto.events(&id).last().unwrap().note.as_deref(), Some("No capacity before summer."));
+    refused(&tokyo, &id, &Act::Accept);
+    refused(&toronto, &id, &Act::RequestCancel { reason: text("x") });
+}
+
+#[tokio::test]
+async fn the_table_holds_at_the_acting_end() {
+    let (toronto, tokyo, _) = pair();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    refused(&toronto, &id, &Act::RequestCancel { reason: text("not delivered yet") });
+    deliver(&Wire::default(), &toronto, &tokyo).await;
+    refused(&toronto, &id, &Act::Accept);
+    refused(&tokyo, &id, &Act::Complete { report: text("before it was accepted") });
+    refused(&tokyo, &id, &Act::Schedule { at: text("2027-01-15") });
+    refused(&tokyo, &id, &Act::ConfirmCancel);
+    assert!(toronto.queued().is_empty() && tokyo.queued().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_gives_one_referral_and_the_same_receipt() {
+    let (toronto, mut tokyo, clock) = pair();
+    let wire = Wire::default();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    wire.lose_answers(1);
+    deliver(&wire, &toronto, &tokyo).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("requested"), text("received")));
+    let message_id = toronto.referral(&id).message_id;
+    let seen = |side: &Side| {
+        side.here.store.view(|view| view.seen("toronto", &message_id)).map_err(|e: StoreError| e).unwrap().unwrap()
+    };
+    let first = seen(&tokyo);
+    tokyo.reopened();
+    clock.advance(SignedDuration::from_mins(1));
+    deliver(&wire, &toronto, &tokyo).await;
+    assert_eq!(toronto.state(&id), "received");
+    assert_eq!(seen(&tokyo), first);
+    assert_eq!(tokyo.words(&id), ["receive"]);
+    let kept = toronto.here.store.view(|view| view.delivery(&message_id)).map_err(|e: StoreError| e).unwrap().unwrap();
+    assert_eq!(kept.receipt, Some(first.receipt));
+}
+
+/// The receiver acts before its receipt has come home: the act counts, and the late receipt moves nothing back.
+#[tokio::test]
+async fn an_act_may_overtake_the_receipt() {
+    let (toronto, tokyo, clock) = pair();
+    let wire = Wire::default();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    wire.lose_answers(1);
+    deliver(&wire, &toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Accept);
+    deliver(&wire, &tokyo, &toronto).await;
+    assert_eq!(toronto.state(&id), "accepted");
+    clock.advance(SignedDuration::from_mins(1));
+    deliver(&wire, &toronto, &tokyo).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("accepted"), text("accepted")));
+    assert_eq!(toronto.words(&id), ["send", "accept", "deliver"]);
+}
+
+#[tokio::test]
+async fn a_cancellation_and_an_outcome_that_cross_end_alike() {
+    let (toronto, tokyo, _) = pair();
+    let wire = Wire::default();
+    let id = sent(&toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Accept);
+    deliver(&wire, &tokyo, &toronto).await;
+    act(&toronto, &id, Act::RequestCancel { reason: text("The patient changed her mind.") });
+    act(&tokyo, &id, Act::Complete { report: text("Seen today.") });
+    deliver(&wire, &toronto, &tokyo).await;
+    deliver(&wire, &tokyo, &toronto).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("completed"), text("completed")));
+    assert!(tokyo.words(&id).contains(&text("request-cancel")));
+    assert!(toronto.queued().is_empty() && tokyo.queued().is_empty());
+}
+
+#[tokio::test]
+async fn a_cancellation_and_an_appointment_that_cross_wait_for_confirmation() {
+    let (toronto, tokyo, _) = pair();
+    let wire = Wire::default();
+    let id = sent(&toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Accept);
+    act(&tokyo, &id, Act::Schedule { at: text("2027-01-15") });
+    act(&toronto, &id, Act::RequestCancel { reason: text("x") });
+    deliver(&wire, &tokyo, &toronto).await;
+    deliver(&wire, &toronto, &tokyo).await;
+    let waiting = "in-progress/cancellation-requested";
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text(waiting), text(waiting)));
+    act(&tokyo, &id, Act::ConfirmCancel);
+    deliver(&wire, &tokyo, &toronto).await;
+    assert_eq!((toronto.state(&id), tokyo.state(&id)), (text("cancelled"), text("cancelled")));
+}
+
+#[tokio::test]
+async fn messages_out_of_order_wait_for_the_missing_one() {
+    let (toronto, tokyo, clock) = pair();
+    let id = sent(&toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Accept);
+    act(&tokyo, &id, Act::Schedule { at: text("2027-01-15") });
+    let queued = tokyo.queued();
+    assert!(queued[0].created_at < queued[1].created_at, "one moment for two messages");
+    let error = tokyo.hand(&queued[1], &toronto).unwrap_err();
+    assert!(matches!(error, referral::ReceiveError::Early), "{error}");
+    tokyo.hand(&queued[0], &toronto).unwrap();
+    tokyo.hand(&queued[1], &toronto).unwrap();
+    assert_eq!(toronto.state(&id), "in-progress/scheduled");
+
+    // A gap that does not close is refused for good.
+    let (toronto, tokyo, _) = pair();
+    let id = sent(&toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Accept);
+    act(&tokyo, &id, Act::Schedule { at: text("2027-01-15") });
+    clock.advance(SignedDuration::ZERO);
+    toronto.clock.advance(SignedDuration::from_mins(16));
+    let error = tokyo.hand(&tokyo.queued()[1], &toronto).unwrap_err();
+    assert!(matches!(error, referral::ReceiveError::NotAllowed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_package_that_cannot_be_delivered_fails_and_says_so() {
+    let (toronto, tokyo, clock) = pair();
+    let wire = Wire::default();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    wire.down(1);
+    deliver(&wire, &toronto, &tokyo).await;
+    assert_eq!(toronto.state(&id), "requested");
+    clock.advance(SignedDuration::from_hours(73));
+    wire.down(1);
+    deliver(&wire, &toronto, &tokyo).await;
+    assert_eq!(toronto.state(&id), "failed");
+    assert_eq!(toronto.words(&id), ["send", "give-up"]);
+    assert!(toronto.events(&id)[1].note.is_some());
+    assert!(tokyo.found(&id).is_none());
+}
+
+#[tokio::test]
+async fn a_draft_is_checked_against_partner_service_patient_and_role() {
+    let (toronto, tokyo, _) = pair();
+    let try_with = |change: &dyn Fn(&mut Draft)| {
+        let mut draft = draft();
+        change(&mut draft);
+        match referral::send(&toronto.here, &clinician(), &draft) {
+            Err(ReferralError::Draft { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(try_with(&|draft| draft.peer = text("osaka")), "peer");
+    assert_eq!(try_with(&|draft| draft.service = text("oncology")), "service");
+    assert_eq!(try_with(&|draft| draft.patient = text("nobody")), "patient");
+    assert_eq!(try_with(&|draft| draft.consent = false), "consent");
+
+    let researcher = Staff { user: text("r"), role: Role::Researcher };
+    let error = referral::send(&toronto.here, &researcher, &draft()).unwrap_err();
+    assert!(matches!(error, ReferralError::Forbidden(_)));
+
+    let mut revoked = toronto.peer(&tokyo.here.config.id);
+    revoked.status = text("revoked");
+    toronto.here.store.commit(Changes::new().with(Change::PutPeer(revoked))).unwrap();
+    assert_eq!(try_with(&|_| {}), "peer");
+    assert!(toronto.queued().is_empty());
+}
+
+#[tokio::test]
+async fn the_audit_tells_what_was_done_without_the_patient() {
+    let (toronto, tokyo, _) = pair();
+    let id = sent(&toronto, &tokyo).await;
+    act(&tokyo, &id, Act::Decline { reason: text("secret reason") });
+    for side in [&toronto, &tokyo] {
+        let trail = side.here.store.view(|view| view.audit_tail(100)).map_err(|e: StoreError| e).unwrap();
+        let all = format!("{trail:?}");
+        for private in ["Écuyer", "gonarthrosis", "secret reason", "1980"] {
+            assert!(!all.contains(private), "{private}");
+        }
+        assert!(trail.iter().any(|entry| entry.entry.target == id) || all.contains("message.accept"));
+    }
+}
