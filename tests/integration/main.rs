@@ -1,6 +1,13 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod access_doors;
+mod page_desk;
+mod page_words;
+mod pages_cohorts;
+mod pages_frame;
+mod pages_messages;
+mod pages_referrals;
 mod referral_package;
 mod referral_pair;
 mod referral_refused;
