@@ -83,11 +83,7 @@ pub fn allows(role: Role, permission: Permission) -> bool {
 
 /// Refuses what the table does not allow.
 pub fn check(staff: &Staff, permission: Permission) -> Result<(), AccessError> {
-    if allows(staff.role, permission) {
-        Ok(())
-    } else {
-        Err(AccessError::Forbidden { role: staff.role, permission })
-    }
+    if allows(staff.role, permission) { Ok(()) } else { Err(AccessError::Forbidden { role: staff.role, permission }) }
 }
 
 #[cfg(test)]

@@ -156,7 +156,13 @@ mod tests {
     #[test]
     fn other_origins_are_refused() {
         assert!(check_origin(&parts(Some("https://here.example:8443"), "here.example:8443")).is_ok());
-        for origin in [None, Some("null"), Some("https://evil.example"), Some("http://here.example:8443"), Some("https://here.example")] {
+        for origin in [
+            None,
+            Some("null"),
+            Some("https://evil.example"),
+            Some("http://here.example:8443"),
+            Some("https://here.example"),
+        ] {
             assert!(check_origin(&parts(origin, "here.example:8443")).is_err(), "{origin:?}");
         }
     }

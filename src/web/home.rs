@@ -68,7 +68,13 @@ async fn home(State(state): State<PageState>, who: SignedIn) -> Result<Response,
     let (figures, actions) = match role {
         Role::Clinician => (
             vec![
-                figure(f, "home-received", counts.received_open, Some("/referrals?box=received"), counts.received_open > 0),
+                figure(
+                    f,
+                    "home-received",
+                    counts.received_open,
+                    Some("/referrals?box=received"),
+                    counts.received_open > 0,
+                ),
                 figure(f, "home-sent", counts.sent_open, Some("/referrals?box=sent"), false),
             ],
             vec![("/referrals/new", f.t.say("home-new-referral")), ("/referrals", f.t.say("home-all-referrals"))],

@@ -77,7 +77,11 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// Raw query parameters, not decoded: `lang` needs no decoding and the others are passed on as they came.
 fn parameters(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
-    uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    uri.query()
+        .unwrap_or("")
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// The supported language of highest quality (RFC 9110 12.5.4); of equal ones the first named.

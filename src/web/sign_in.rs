@@ -27,7 +27,11 @@ struct SignInPage<'a> {
     role: String,
 }
 
-async fn show(State(state): State<PageState>, Path(secret): Path<String>, request: Request) -> Result<Response, Problem> {
+async fn show(
+    State(state): State<PageState>,
+    Path(secret): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
     let now = state.here.now();
     let staff = state.here.store.read(move |view| session::peek(view, &now, &secret)).await?;
     let frame = Frame::new(&state.here, request.headers(), request.uri());

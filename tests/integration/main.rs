@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod access_doors;
+mod cohort;
+mod cohort_peers;
+mod harmonise;
 mod page_desk;
 mod page_words;
 mod pages_cohorts;

@@ -48,7 +48,11 @@ struct ListPage<'a> {
 }
 
 /// The list.
-pub async fn list(State(state): State<PageState>, RawQuery(query): RawQuery, who: SignedIn) -> Result<Response, Problem> {
+pub async fn list(
+    State(state): State<PageState>,
+    RawQuery(query): RawQuery,
+    who: SignedIn,
+) -> Result<Response, Problem> {
     who.may(Permission::ReadMessages)?;
     let query = Fields::from_pairs(parse(query.unwrap_or_default().as_bytes()).unwrap_or_default());
     let status = MessageStatus::parse(query.get("status"));
@@ -85,7 +89,12 @@ pub async fn list(State(state): State<PageState>, RawQuery(query): RawQuery, who
         .collect();
     let channels = std::iter::once((None, f.t.say("channel-all")))
         .chain(CHANNELS.into_iter().map(|one| (Some(one), f.t.code("channel", one))))
-        .map(|(one, text)| Filter { text, shown: String::new(), href: address(status, one, 1), current: one == channel })
+        .map(|(one, text)| Filter {
+            text,
+            shown: String::new(),
+            href: address(status, one, 1),
+            current: one == channel,
+        })
         .collect();
     page(&ListPage {
         statuses,
