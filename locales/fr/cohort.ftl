@@ -46,6 +46,8 @@ cohort-about = { $n ->
     [one] environ { $shown }
    *[other] environ { $shown }
 }
+cohort-total = Au total, entre { $low } et { $high } patients distincts; une même personne peut être connue de plus d’un établissement.
+cohort-result-json = Réponses en JSON
 cohort-fewer = moins de 10
 cohort-no-number = aucun nombre
 cohort-definition = Question

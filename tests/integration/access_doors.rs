@@ -51,7 +51,10 @@ async fn links_and_sessions_end() {
     side.clock.advance(SignedDuration::from_secs(1));
     assert_eq!(desk.get("/").await.status, StatusCode::UNAUTHORIZED);
     side.clock.advance(SignedDuration::from_hours(12));
-    assert_eq!(Desk::stranger(&side.here).post(&format!("/sign-in/{late}"), &[]).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        Desk::stranger(&side.here).post(&format!("/sign-in/{late}"), &[]).await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]

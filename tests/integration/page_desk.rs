@@ -154,7 +154,8 @@ fn encode(fields: &[(&str, &str)]) -> String {
 /// What every page must have.
 #[track_caller]
 fn check(page: &Page, language: &str) {
-    let header = |name: &str| page.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let header =
+        |name: &str| page.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     assert!(header("content-type").starts_with("text/html"), "{} {}", page.status, page.body);
     assert!(header("content-security-policy").contains("default-src 'none'"));
     assert!(!header("content-security-policy").contains("unsafe"));

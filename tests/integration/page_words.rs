@@ -8,10 +8,31 @@ use watari::web::language::Language;
 use watari::web::texts::Texts;
 
 /// Families of keys that are put together from a code.
-const FAMILIES: [&str; 23] = [
-    "language-", "role-", "country-", "peer-", "clock-month-", "problem-", "channel-", "message-", "referral-",
-    "business-", "priority-", "spoken-", "gender-", "state-", "flag-", "event-", "delivery-", "act-", "absence-",
-    "choice-", "choices-", "answer-", "home-",
+const FAMILIES: [&str; 24] = [
+    "language-",
+    "role-",
+    "country-",
+    "peer-",
+    "clock-month-",
+    "problem-",
+    "channel-",
+    "message-",
+    "referral-",
+    "business-",
+    "priority-",
+    "spoken-",
+    "gender-",
+    "state-",
+    "flag-",
+    "event-",
+    "delivery-",
+    "act-",
+    "absence-",
+    "choice-",
+    "left-out-",
+    "choices-",
+    "answer-",
+    "home-",
 ];
 
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
@@ -81,7 +102,9 @@ fn asked_for() -> (BTreeSet<String>, String) {
     let mut keys = BTreeSet::new();
     let mut everything = String::new();
     let code = files("src/web", ".rs").into_iter().chain(
-        ["src/intake/pages", "src/referral/pages", "src/cohort/pages"].into_iter().flat_map(|folder| files(folder, ".rs")),
+        ["src/intake/pages", "src/referral/pages", "src/cohort/pages"]
+            .into_iter()
+            .flat_map(|folder| files(folder, ".rs")),
     );
     for (_, text) in code.chain(files("templates", ".html")) {
         for call in ["say(\"", "count(\"", "fill(\"", "with(\""] {
@@ -114,7 +137,8 @@ fn no_key_is_left_over() {
     for (_, source) in files("locales/en", ".ftl") {
         for line in source.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())) {
             let key = line.split('=').next().unwrap().trim();
-            let is_used = everything.contains(&format!("\"{key}\"")) || FAMILIES.iter().any(|family| key.starts_with(family));
+            let is_used =
+                everything.contains(&format!("\"{key}\"")) || FAMILIES.iter().any(|family| key.starts_with(family));
             assert!(is_used, "{key} is written and never asked for");
         }
     }

@@ -43,7 +43,8 @@ async fn answers_say_no_more_than_allowed() {
     let mut desk = Desk::signed_in(&toronto.here, Role::Researcher).await;
     let page = desk.get("/cohorts/q1").await;
     page.says("Patients with HbA1c ≥ 7.0 %.").says("about 1,240").says("fewer than 10").says("Tokyo Bay Hospital");
-    page.says("not &lt;open&gt; to questions".replace("&lt;", "&#60;").replace("&gt;", "&#62;").as_str()).says("No answer");
+    page.says("not &lt;open&gt; to questions".replace("&lt;", "&#60;").replace("&gt;", "&#62;").as_str())
+        .says("No answer");
     let row = page.body.split("Tokyo Bay Hospital").nth(1).unwrap().split("</tr>").next().unwrap();
     assert!(!row.contains('7') || !row.contains(">7<"), "{row}");
     for (language, words) in [("fr", "environ 1\u{202f}240"), ("ja", "約 1,240 人")] {
@@ -58,7 +59,11 @@ async fn an_incomplete_question_comes_back_as_typed() {
     let (toronto, _, _) = pair();
     let mut desk = Desk::signed_in(&toronto.here, Role::Researcher).await;
     let typed = [
-        ("do", "form"), ("age-from", "40"), ("must-1-code", "hba1c"), ("must-1-comparator", "ge"), ("must-1-value", "7.0"),
+        ("do", "form"),
+        ("age-from", "40"),
+        ("must-1-code", "hba1c"),
+        ("must-1-comparator", "ge"),
+        ("must-1-value", "7.0"),
         ("not-2-code", "kidney-disease"),
     ];
     let page = desk.post("/cohorts", &typed).await;

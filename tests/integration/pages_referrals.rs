@@ -32,7 +32,9 @@ async fn a_referral_reads_the_same_at_both_ends() {
         page.says(turn).says(peer).says("Advanced gonarthrosis").says("Candidate for cultured cartilage?");
         page.says("Écuyer-Bélanger").says("Wheelchair").says("Interpreter needed").says("French");
         page.says("132.60 umol/L").says("1.50 mg/dL").says("molar mass 113.12 g/mol").says("JLAC10");
-        page.says("Gonarthrose primaire &#60;genou droit&#62;".replace("&#60;", "&lt;").replace("&#62;", "&gt;").as_str());
+        page.says(
+            "Gonarthrose primaire &#60;genou droit&#62;".replace("&#60;", "&lt;").replace("&#62;", "&gt;").as_str(),
+        );
         page.says("renseignements de santé").says("EST").says("JST");
         let row = side.referral(&id);
         let sha256 = watari::ids::sha256_hex(&row.package);
@@ -67,7 +69,11 @@ async fn the_page_offers_what_the_table_allows_and_does_it() {
 
     for (act, value) in [("ask", "Éléments d’imagerie?"), ("accept", ""), ("schedule", "2026-12-01T10:30")] {
         let page = there.post(&address(act), &[("value", value)]).await;
-        assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, format!("/referrals/{id}").as_str()), "{act}");
+        assert_eq!(
+            (page.status, page.location()),
+            (StatusCode::SEE_OTHER, format!("/referrals/{id}").as_str()),
+            "{act}"
+        );
     }
     assert_eq!(tokyo.state(&id), "in-progress/scheduled");
     deliver(&wire, &tokyo, &toronto).await;
@@ -164,7 +170,12 @@ async fn a_referral_is_composed_step_by_step() {
     let page = desk.post("/referrals/new", &[("do", "consent"), service, ("patient", "x2")]).await;
     page.says("Tokyo Bay Hospital (Japan)").says("東京湾病院").says("name=\"consent_for\" value=\"tokyo\"");
     let whole = [
-        ("do", "send"), service, ("patient", "x2"), ("priority", "urgent"), ("reason", "Gonarthrose"), ("consent", "yes"),
+        ("do", "send"),
+        service,
+        ("patient", "x2"),
+        ("priority", "urgent"),
+        ("reason", "Gonarthrose"),
+        ("consent", "yes"),
         ("consent_language", "fr"),
     ];
     // Ticked without having seen the text for this institution.
@@ -177,7 +188,8 @@ async fn a_referral_is_composed_step_by_step() {
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.body);
     let address = page.location().to_owned();
     desk.get(&address).await.says("On its way").says("Being delivered").says("Maëlle");
-    let package: Value = serde_json::from_slice(&toronto.referral(address.rsplit('/').next().unwrap()).package).unwrap();
+    let package: Value =
+        serde_json::from_slice(&toronto.referral(address.rsplit('/').next().unwrap()).package).unwrap();
     assert!(package.to_string().contains("\"language\":\"fr\""));
 }
 

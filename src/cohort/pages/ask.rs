@@ -200,7 +200,10 @@ mod tests {
             let texts = Texts::of(language);
             for choice in CHOICES {
                 assert!(texts.has(&format!("choice-{}", choice.key)), "{language:?} {}", choice.key);
-                assert_eq!(super::super::choices::by_code(choice.system, choice.codes[0]).map(|one| one.key), Some(choice.key));
+                assert_eq!(
+                    super::super::choices::by_code(choice.system, choice.codes[0]).map(|one| one.key),
+                    Some(choice.key)
+                );
             }
             for group in Group::ALL {
                 assert!(texts.has(&format!("choices-{}", group.context())));

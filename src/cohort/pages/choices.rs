@@ -72,10 +72,7 @@ pub const CHOICES: [Choice; 16] = [
     ),
     diagnosis("hypertension", &["I10"]),
     diagnosis("heart-failure", &["I50", "I50.0", "I50.1", "I50.9"]),
-    diagnosis(
-        "kidney-disease",
-        &["N18", "N18.0", "N18.1", "N18.2", "N18.3", "N18.4", "N18.5", "N18.8", "N18.9"],
-    ),
+    diagnosis("kidney-disease", &["N18", "N18.0", "N18.1", "N18.2", "N18.3", "N18.4", "N18.5", "N18.8", "N18.9"]),
     diagnosis("knee-arthrosis", &["M17", "M17.0", "M17.1", "M17.2", "M17.3", "M17.4", "M17.5", "M17.9"]),
     Choice { key: "metformin", group: Group::Medication, system: ATC, codes: &["A10BA02"] },
 ];

@@ -32,10 +32,10 @@ pub enum Asks {
 
 /// An act's name and what it asks for, in the order of the page.
 const ACTS: [(&str, Asks); 8] = [
+    ("answer", Asks::Text),
     ("accept", Asks::Nothing),
     ("schedule", Asks::Moment),
     ("complete", Asks::Report),
-    ("answer", Asks::Text),
     ("ask", Asks::Text),
     ("confirm-cancel", Asks::Nothing),
     ("request-cancel", Asks::Text),
@@ -78,15 +78,15 @@ pub struct Failed {
     pub error: String,
 }
 
-/// The forms for the acts that the state table allows now.
-pub fn forms(f: &Frame, allowed: &[&str], failed: Option<&Failed>) -> Vec<ActForm> {
-    let listed = ACTS.into_iter().filter(|(name, _)| allowed.contains(name));
+/// The forms for the acts that the state table allows now. An answer is offered only to an open question.
+pub fn forms(f: &Frame, allowed: &[&str], is_asked: bool, failed: Option<&Failed>) -> Vec<ActForm> {
+    let listed = ACTS.into_iter().filter(|(name, _)| allowed.contains(name) && (is_asked || *name != "answer"));
     listed
         .enumerate()
         .map(|(place, (name, asks))| {
             let failed = failed.filter(|failed| failed.name == name);
             let grave = matches!(name, "decline" | "request-cancel" | "confirm-cancel");
-            let next = place == 0 && !grave;
+            let next = place == 0 && !grave && name != "ask";
             ActForm {
                 name,
                 title: f.t.say(&format!("act-{name}")),
@@ -122,7 +122,8 @@ pub async fn act(
         Err(Unread::NoSuchAct) => return Err(Problem::new(Kind::NotFound, "there is no such act")),
         Err(Unread::Field(error)) => {
             let failed = Failed { name, typed: form.fields.get("value").to_owned(), error };
-            return detail::page_with_failed(&state, &form.who, id, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
+            return detail::page_with_failed(&state, &form.who, id, Some(failed), StatusCode::UNPROCESSABLE_ENTITY)
+                .await;
         }
     };
     let (here, staff) = (state.here.clone(), form.who.staff.clone());

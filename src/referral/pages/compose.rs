@@ -105,7 +105,11 @@ struct Known {
 }
 
 /// An empty form; `?patient=` names a patient already chosen elsewhere.
-pub async fn empty(State(state): State<PageState>, RawQuery(query): RawQuery, who: SignedIn) -> Result<Response, Problem> {
+pub async fn empty(
+    State(state): State<PageState>,
+    RawQuery(query): RawQuery,
+    who: SignedIn,
+) -> Result<Response, Problem> {
     who.may(Permission::SendReferrals)?;
     let mut pairs = parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     pairs.retain(|(name, _)| name == "patient" || name == "service");

@@ -164,6 +164,7 @@ fn render(
     let theirs = peer.and_then(services::zone);
     let all = |texts: &[String]| texts.iter().map(|text| f.words(text)).collect();
     let allowed = referral::allowed_acts(&referral.role, &referral.status, referral.business_status.as_deref());
+    let is_asked = turn::open_question(&case.events).is_some_and(|asker| asker != state.here.config.id);
     let page = DetailPage {
         f,
         id: &referral.id,
@@ -181,7 +182,7 @@ fn render(
         questions: all(&summary.questions),
         travel: all(&summary.travel),
         interpreter: summary.interpreter.as_deref().map(|code| show::language(f, code)),
-        left_out: summary.left_out.clone(),
+        left_out: summary.left_out.iter().flat_map(|told| show::left_out(f, told)).collect(),
         consent: summary.consent.as_ref().map(|consent| ConsentShown {
             at: consent.at.as_deref().map(|at| f.moment(at)),
             until: consent.until.as_deref().map(|at| f.date(at)),
@@ -191,7 +192,7 @@ fn render(
         results: show::results(f, &summary),
         results_absence: show::absence(f, summary.results.absence, "results"),
         reply: referral.outcome.as_deref().map(|bytes| show::reply(f, &reading::reply(bytes))),
-        forms: acts::forms(f, &allowed, failed),
+        forms: acts::forms(f, &allowed, is_asked, failed),
         zone_ours: f.institution.clone(),
         zone_theirs: if theirs.is_some() { peer_text } else { f.t.say("timeline-utc") },
         timeline: timeline(state, f, case, &theirs.unwrap_or(TimeZone::UTC)),
@@ -217,7 +218,11 @@ fn timeline(state: &PageState, f: &Frame, case: &Case, theirs: &TimeZone) -> Vec
                 actor: event.actor.clone(),
                 ours: f.moment(&event.at),
                 theirs: clock_face::moment(f.t, &event.at, theirs),
-                note: event.note.as_deref().filter(|note| !note.is_empty()).map(|note| note_shown(f, &event.event, note)),
+                note: event
+                    .note
+                    .as_deref()
+                    .filter(|note| !note.is_empty())
+                    .map(|note| note_shown(f, &event.event, note)),
                 delivery: carried.as_deref().map(|status| delivery_chip(f, status)),
                 is_ours,
             }

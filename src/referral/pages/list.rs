@@ -61,7 +61,11 @@ struct Boxes {
 }
 
 /// The list.
-pub async fn list(State(state): State<PageState>, RawQuery(query): RawQuery, who: SignedIn) -> Result<Response, Problem> {
+pub async fn list(
+    State(state): State<PageState>,
+    RawQuery(query): RawQuery,
+    who: SignedIn,
+) -> Result<Response, Problem> {
     who.may(Permission::ReadReferrals)?;
     let query = Fields::from_pairs(parse(query.unwrap_or_default().as_bytes()).unwrap_or_default());
     let is_received = query.get("box") != "sent";

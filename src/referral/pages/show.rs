@@ -222,3 +222,14 @@ pub fn reply(f: &Frame, reply: &Reply) -> ReplyShown {
         sections: reply.sections.iter().map(|(title, text)| (f.words(title), f.words(text))).collect(),
     }
 }
+
+/// `Condition entered-in-error 1; …` as lines of kind, reason and number. What reads otherwise is shown as it is.
+pub fn left_out(f: &Frame, told: &str) -> Vec<String> {
+    let lines = told.split("; ").filter(|line| !line.is_empty());
+    lines
+        .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            [kind, reason, n] => format!("{kind}: {} ({n})", f.t.code("left-out", reason)),
+            _ => line.to_owned(),
+        })
+        .collect()
+}

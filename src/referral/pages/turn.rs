@@ -35,7 +35,7 @@ pub fn turn(here: &str, referral: &Referral, events: &[ReferralEvent]) -> Turn {
 }
 
 /// Who asked the last question that the other side has not answered.
-fn open_question(events: &[ReferralEvent]) -> Option<&str> {
+pub fn open_question(events: &[ReferralEvent]) -> Option<&str> {
     let mut open = None;
     for event in events {
         match event.event.as_str() {

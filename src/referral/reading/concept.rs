@@ -139,6 +139,7 @@ fn at(resource: &Value) -> Option<String> {
     const DATES: [&str; 6] =
         ["onsetDateTime", "effectiveDateTime", "recordedDate", "authoredOn", "dateAsserted", "onsetString"];
     let plain = DATES.into_iter().find_map(|name| resource.get(name)?.as_str());
-    let start = || resource.pointer("/effectivePeriod/start").or_else(|| resource.pointer("/onsetPeriod/start"))?.as_str();
+    let start =
+        || resource.pointer("/effectivePeriod/start").or_else(|| resource.pointer("/onsetPeriod/start"))?.as_str();
     plain.or_else(start).map(str::to_owned)
 }

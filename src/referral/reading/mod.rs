@@ -151,7 +151,7 @@ fn gather<'a>(bundle: &'a Value, depth: usize, found: &mut Vec<&'a Value>) {
 
 fn texts(list: Option<&Value>) -> Vec<String> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(|item| concept::text(item)).collect()
+    items.filter_map(concept::text).collect()
 }
 
 /// Values of the Task's inputs of a kind.
@@ -179,13 +179,7 @@ fn consent(consent: &Value) -> ConsentShown {
     }
 }
 
-fn list(
-    kind: ListKind,
-    section: &str,
-    types: &[&str],
-    resources: &[&Value],
-    composition: Option<&Value>,
-) -> List {
+fn list(kind: ListKind, section: &str, types: &[&str], resources: &[&Value], composition: Option<&Value>) -> List {
     let mut items = Vec::new();
     let mut stated = None;
     for resource in resources {
@@ -212,9 +206,9 @@ fn results(resources: &[&Value], composition: Option<&Value>) -> Results {
 /// `Composition.section.emptyReason` (<https://hl7.org/fhir/R4/valueset-list-empty-reason.html>).
 fn empty_reason(composition: Option<&Value>, section: &str) -> Option<Absence> {
     let sections = composition?.get("section")?.as_array()?;
-    let section = sections.iter().find(|one| {
-        one.get("code").is_some_and(|code| fhir::codings(code).any(|(_, code)| code == section))
-    })?;
+    let section = sections
+        .iter()
+        .find(|one| one.get("code").is_some_and(|code| fhir::codings(code).any(|(_, code)| code == section)))?;
     let (_, reason) = fhir::codings(section.get("emptyReason")?).next()?;
     Some(match reason {
         "nilknown" => Absence::NoneKnown,

@@ -98,7 +98,13 @@ fn quantity(quantity: &Value) -> Option<String> {
     };
     let word = |name: &str| quantity.get(name).and_then(Value::as_str).unwrap_or("");
     let unit = if word("unit").is_empty() { word("code") } else { word("unit") };
-    Some([word("comparator"), number.as_str(), unit].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+    Some(
+        [word("comparator"), number.as_str(), unit]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 fn interval(low: Option<&Value>, high: Option<&Value>) -> Option<String> {
@@ -156,13 +162,17 @@ mod tests {
               {"url":"quantity","valueQuantity":{"value":27.0,"code":"mg/dL"}},{"url":"rule","valueString":"180.156 g/mol"}]}]}"#,
         );
         assert_eq!(result.value, "< 1.50 mmol/L");
-        assert_eq!(result.converted[0], Converted { quantity: "27.0 mg/dL".to_owned(), rule: "180.156 g/mol".to_owned() });
+        assert_eq!(
+            result.converted[0],
+            Converted { quantity: "27.0 mg/dL".to_owned(), rule: "180.156 g/mol".to_owned() }
+        );
         assert_eq!(result.status.as_deref(), Some("corrected"));
     }
 
     #[test]
     fn missing_values_say_so() {
-        let result = read(r#"{"code":{"text":"x"},"dataAbsentReason":{"coding":[{"code":"unknown","display":"Unknown"}]}}"#);
+        let result =
+            read(r#"{"code":{"text":"x"},"dataAbsentReason":{"coding":[{"code":"unknown","display":"Unknown"}]}}"#);
         assert_eq!((result.value.as_str(), result.absent.as_deref()), ("", Some("Unknown")));
     }
 

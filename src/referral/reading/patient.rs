@@ -62,7 +62,8 @@ pub fn person(patient: &Value) -> Person {
         }
     }
     let is_interpreter = |one: &&Value| {
-        one.get("url").and_then(Value::as_str) == Some("http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired")
+        one.get("url").and_then(Value::as_str)
+            == Some("http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired")
     };
     let mut languages: Vec<(bool, String)> = list("communication")
         .filter_map(|one| {
