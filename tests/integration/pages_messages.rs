@@ -11,7 +11,7 @@ use super::referral_pair::Side;
 
 const HL7: &str = "MSH|^~\\&|ADT|TGH|||20261124||ADT^A01|M1|P|2.5\rPID|1||8001^^^TGH||Bélanger^Maëlle||19800214\r";
 
-fn message(number: u32, status: MessageStatus, channel: &str) -> MessageRecord {
+pub fn message(number: u32, status: MessageStatus, channel: &str) -> MessageRecord {
     let is_good = status == MessageStatus::Translated;
     MessageRecord {
         id: format!("m{number:03}"),

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::Value;
 
+use super::ask::person;
 use super::explain;
 use crate::access::permit::Permission;
 use crate::cohort::{CohortError, result_json};
@@ -62,7 +63,7 @@ pub async fn show(
     page(&ResultPage {
         sentence: explain::sentence(f.t, &json),
         asked_at: f.moment(&question.asked_at),
-        asked_by: &question.asked_by,
+        asked_by: person(&question.asked_by),
         sha256: &question.sha256,
         json: serde_json::to_string_pretty(&json).unwrap_or_else(|_| question.json.clone()),
         total: total(f, &result),

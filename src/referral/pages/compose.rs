@@ -213,7 +213,8 @@ async fn form(
             Candidate { chosen: person.id == fields.get("patient"), person: show::person(f, &person), id: person.id }
         })
         .collect();
-    let priority = if fields.get("priority").is_empty() { "routine" } else { fields.get("priority") };
+    let is_fresh = !fields.has("do");
+    let priority = if is_fresh { "routine" } else { fields.get("priority") };
     let page = ComposePage {
         f,
         errors,
