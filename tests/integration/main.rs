@@ -1,6 +1,7 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod access_doors;
 mod cohort;
 mod cohort_peers;
 mod configuration;
@@ -11,6 +12,12 @@ mod exchange_strangers;
 mod exchange_tls;
 mod harmonise;
 mod map;
+mod page_desk;
+mod page_words;
+mod pages_cohorts;
+mod pages_frame;
+mod pages_messages;
+mod pages_referrals;
 mod referral_door;
 mod referral_package;
 mod referral_pair;

@@ -243,7 +243,11 @@ fn segments(f: &Frame, entries: &[Entry<'_>]) -> Vec<Segment> {
             let fields = f.t.count("loss-fields", members.len() as u64);
             Segment {
                 name: if occurrence > 1 { format!("{name} {occurrence}") } else { name.to_owned() },
-                summary: if lost == 0 { fields } else { format!("{fields}, {}", f.t.count("loss-lost", lost)) },
+                summary: if lost == 0 {
+                    fields
+                } else {
+                    f.t.with("loss-summary", &[("fields", &fields), ("lost", &f.t.count("loss-lost", lost))])
+                },
                 fields: members
                     .into_iter()
                     .map(|entry| Field {
