@@ -26,7 +26,7 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
     let targets: Vec<Value> = targets.into_iter().map(|url| json!({"reference": url})).collect();
     let mut resource = json!({"resourceType": "Provenance", "target": targets});
     match recorded {
-        Some(time) => resource["recorded"] = json!(crate::clock::instant(time)),
+        Some(time) => resource["recorded"] = json!(crate::fhir::dates::instant(time)),
         None => {
             resource["_recorded"] =
                 json!({"extension": [{"url": crate::fhir::systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});

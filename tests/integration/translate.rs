@@ -140,8 +140,7 @@ fn csv_cases() {
         let mapping = CsvMapping::load(&std::fs::read_to_string(mapping).unwrap(), name).unwrap();
         let folder = fixtures().join("csv").join(name);
         let rows = csv::translate(&mapping, &setting, &std::fs::read(folder.join("input.csv")).unwrap());
-        let rows: Vec<Value> =
-            rows.iter().map(|(line, result)| json!({"line": line, "result": shown(result)})).collect();
+        let rows: Vec<Value> = rows.iter().map(|row| json!({"line": row.line, "result": shown(&row.result)})).collect();
         check(&folder.join("expected.json"), &Value::Array(rows));
     }
 }
