@@ -1,6 +1,8 @@
 //! Translation by cases: every folder under `tests/fixtures/translate` is an input and what must come of it.
 //! `BLESS=1` writes the expected files; read the difference before committing it.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! Makes the resources of a message and links them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use super::missing_patient;
 use super::piece::Piece;
 use crate::translate::datatypes::{self, Kind, party};
 use crate::translate::rows::file::{DefaultRow, Repetitions, ResourceRow, Row};
-use crate::translate::rows::path::{Path, Slots};
+use crate::translate::rows::path::Slots;
 use crate::translate::{Refused, RefusedCode};
 
 const FILLED: &str = "the element holds one value, and an earlier field filled it";
@@ -93,8 +93,9 @@ fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment
         for index in sources(work, from, group, segment) {
             let mut slots = Slots::new();
             let name = &work.order.message.segments[index].name;
+            let site = Site { work, kind: &row.resource_type, number, group, segment: index };
             for field in work.order.rules.rows(name, &row.resource_type) {
-                apply(work, field, &row.resource_type, number, group, index, &mut body, &mut slots);
+                apply(&site, field, &mut body, &mut slots);
             }
         }
     }
@@ -122,17 +123,18 @@ fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) ->
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn apply(
-    work: &Work<'_>,
-    row: &Row,
-    kind: &str,
+/// The resource and segment that a row is applied to.
+struct Site<'a> {
+    work: &'a Work<'a>,
+    kind: &'a str,
     number: usize,
     group: usize,
-    index: usize,
-    body: &mut Map<String, Value>,
-    slots: &mut Slots,
-) {
+    segment: usize,
+}
+
+/// Applies one row. An element that holds one value keeps the first it got.
+fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut Slots) {
+    let Site { work, kind, number, group, segment: index } = *site;
     let repetitions = work.order.message.segments[index].field(usize::from(row.field));
     if repetitions.is_empty() {
         return;
@@ -250,48 +252,4 @@ fn kebab(name: &str) -> String {
         out.push(c.to_ascii_lowercase());
     }
     out
-}
-
-/// Sets the references between resources: to the nearest in the groups. Where one is wanted and several are as near, none
-/// is taken.
-pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
-    let mut known: Known = HashMap::new();
-    for instance in instances.iter() {
-        known.entry(instance.row.name.clone()).or_default().push((instance.group, instance.full_url.clone()));
-    }
-    for instance in instances.iter_mut() {
-        for link in &instance.row.link {
-            let found = nearest(work, instance.group, &known, &link.to);
-            let wanted: &[String] = if link.path.grows() || found.len() == 1 { &found } else { &[] };
-            for url in wanted.iter().filter(|url| **url != instance.full_url) {
-                set_reference(&link.path, url, &mut instance.body);
-            }
-        }
-    }
-}
-
-fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
-    path.place(body, json!({"reference": url}), None, &mut Slots::new());
-}
-
-/// Group and address of the resources made by each row.
-type Known = HashMap<String, Vec<(usize, String)>>;
-
-fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Vec<String> {
-    let mut level = Some(group);
-    while let Some(outer) = level {
-        let mut found: Vec<String> = names
-            .iter()
-            .filter_map(|name| known.get(name))
-            .flatten()
-            .filter(|(at, _)| work.is_within(*at, outer))
-            .map(|(_, url)| url.clone())
-            .collect();
-        found.dedup();
-        if !found.is_empty() {
-            return found;
-        }
-        level = work.groups[outer].parent;
-    }
-    Vec::new()
 }
