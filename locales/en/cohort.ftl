@@ -1,1 +1,86 @@
-# Cohort.
+# Cohort questions.
+cohorts = Cohort questions
+cohorts-about = Ask how many patients meet the same criteria here and at every partner institution. Only protected counts leave an institution, never a patient.
+cohort-must = Must have
+cohort-must-hint = Every line that is filled in must hold. Values in other units are converted at each institution by published rules.
+cohort-must-not = Must not have
+cohort-must-not-hint = Patients for whom any of these lines holds are not counted.
+cohort-age = Age
+cohort-age-from = from
+cohort-age-to = to
+cohort-criterion = Criterion { $number }
+cohort-what = What
+cohort-choose = Choose …
+cohort-comparator = Comparison
+cohort-value = value
+cohort-unit = unit
+cohort-run = Ask all institutions
+cohort-protection = Fewer than 10 patients, none included, is answered “too few”; other counts are rounded to 10. They are not exact and not for publication.
+cohort-advanced = Ask with a question in JSON
+cohort-json = Question as JSON
+cohort-earlier = Asked before
+cohort-earlier-none = No question has been asked yet.
+cohort-answered = { $n ->
+    [one] { $shown } answer
+   *[other] { $shown } answers
+}
+cohort-refused = The question cannot be used
+cohort-nothing-asked = Give an age or choose at least one thing that patients must have.
+cohort-code-missing = Choose what the value belongs to.
+cohort-value-without-measure = Only laboratory results have a value. Leave it empty here.
+cohort-value-unreadable = Write the value as a plain number.
+cohort-comparator-missing = Choose a comparison.
+cohort-unit-missing = Choose the unit of the value.
+cohort-age-unreadable = Write the age in whole years.
+cohort-age-backwards = The first age is above the second.
+cohort-result = Answers
+cohort-answers = Answer of each institution
+cohort-answers-none = No institution has answered yet.
+cohort-caption = Protected counts, as each institution gave them
+cohort-state = State
+cohort-patients = Patients
+cohort-bar = Size compared with the largest answer
+cohort-answered-at = Answered
+cohort-signed = signed answer kept
+cohort-about = { $n ->
+    [one] about { $shown }
+   *[other] about { $shown }
+}
+cohort-fewer = fewer than 10
+cohort-no-number = no number
+cohort-definition = Question
+cohort-asked-at = Asked
+cohort-asked-by = By
+cohort-sha256 = SHA-256 of the question
+answer-ok = Counted
+answer-too-few = Too few
+answer-refused = Refused
+answer-no-answer = No answer
+answer-pending = Waiting
+explain-inclusion = Patients with { $inclusion }.
+explain-both = Patients with { $inclusion }, but without { $exclusion }.
+explain-and = {" "}and{" "}
+explain-or = {" "}or{" "}
+explain-with = {" "}together with{" "}
+explain-nor = {" "}and without{" "}
+explain-age = age { $range }
+explain-years = years
+choices-observation = Laboratory results
+choices-condition = Diagnoses
+choices-medication = Medications
+choice-hba1c = HbA1c
+choice-glucose = Glucose
+choice-glucose-fasting = Glucose, fasting
+choice-creatinine = Creatinine
+choice-cholesterol = Cholesterol, total
+choice-cholesterol-hdl = HDL cholesterol
+choice-cholesterol-ldl = LDL cholesterol
+choice-triglyceride = Triglycerides
+choice-haemoglobin = Hemoglobin
+choice-diabetes-2 = type 2 diabetes mellitus
+choice-diabetes-1 = type 1 diabetes mellitus
+choice-hypertension = essential hypertension
+choice-heart-failure = heart failure
+choice-kidney-disease = chronic kidney disease
+choice-knee-arthrosis = osteoarthritis of knee
+choice-metformin = metformin

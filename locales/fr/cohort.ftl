@@ -1,1 +1,86 @@
-# Cohort.
+# Questions de cohorte.
+cohorts = Questions de cohorte
+cohorts-about = Demandez combien de patients répondent aux mêmes critères ici et chez chaque établissement partenaire. Seuls des nombres protégés quittent un établissement, jamais un patient.
+cohort-must = Doit présenter
+cohort-must-hint = Chaque ligne remplie doit être vraie. Les valeurs en d’autres unités sont converties par chaque établissement selon des règles publiées.
+cohort-must-not = Ne doit pas présenter
+cohort-must-not-hint = Les patients pour qui l’une de ces lignes est vraie ne sont pas comptés.
+cohort-age = Âge
+cohort-age-from = de
+cohort-age-to = à
+cohort-criterion = Critère { $number }
+cohort-what = Élément
+cohort-choose = Choisir…
+cohort-comparator = Comparaison
+cohort-value = valeur
+cohort-unit = unité
+cohort-run = Interroger tous les établissements
+cohort-protection = Moins de 10 patients, zéro compris, donne la réponse « trop peu »; les autres nombres sont arrondis à 10. Ils ne sont pas exacts et ne sont pas destinés à la publication.
+cohort-advanced = Poser une question en JSON
+cohort-json = Question en JSON
+cohort-earlier = Déjà posées
+cohort-earlier-none = Aucune question n’a encore été posée.
+cohort-answered = { $n ->
+    [one] { $shown } réponse
+   *[other] { $shown } réponses
+}
+cohort-refused = La question ne peut pas être utilisée
+cohort-nothing-asked = Indiquez un âge ou choisissez au moins un élément que les patients doivent présenter.
+cohort-code-missing = Choisissez l’élément auquel se rapporte la valeur.
+cohort-value-without-measure = Seuls les résultats de laboratoire ont une valeur. Laissez le champ vide ici.
+cohort-value-unreadable = Écrivez la valeur sous forme de nombre simple.
+cohort-comparator-missing = Choisissez une comparaison.
+cohort-unit-missing = Choisissez l’unité de la valeur.
+cohort-age-unreadable = Écrivez l’âge en années entières.
+cohort-age-backwards = Le premier âge dépasse le second.
+cohort-result = Réponses
+cohort-answers = Réponse de chaque établissement
+cohort-answers-none = Aucun établissement n’a encore répondu.
+cohort-caption = Nombres protégés, tels que donnés par chaque établissement
+cohort-state = État
+cohort-patients = Patients
+cohort-bar = Taille par rapport à la plus grande réponse
+cohort-answered-at = Réponse donnée
+cohort-signed = réponse signée conservée
+cohort-about = { $n ->
+    [one] environ { $shown }
+   *[other] environ { $shown }
+}
+cohort-fewer = moins de 10
+cohort-no-number = aucun nombre
+cohort-definition = Question
+cohort-asked-at = Posée
+cohort-asked-by = Par
+cohort-sha256 = SHA-256 de la question
+answer-ok = Compté
+answer-too-few = Trop peu
+answer-refused = Refusé
+answer-no-answer = Sans réponse
+answer-pending = En attente
+explain-inclusion = Patients présentant { $inclusion }.
+explain-both = Patients présentant { $inclusion }, mais sans { $exclusion }.
+explain-and = {" "}et{" "}
+explain-or = {" "}ou{" "}
+explain-with = {" "}accompagné de{" "}
+explain-nor = {" "}ni{" "}
+explain-age = âge { $range }
+explain-years = ans
+choices-observation = Résultats de laboratoire
+choices-condition = Diagnostics
+choices-medication = Médicaments
+choice-hba1c = HbA1c
+choice-glucose = glucose
+choice-glucose-fasting = glucose à jeun
+choice-creatinine = créatinine
+choice-cholesterol = cholestérol total
+choice-cholesterol-hdl = cholestérol HDL
+choice-cholesterol-ldl = cholestérol LDL
+choice-triglyceride = triglycérides
+choice-haemoglobin = hémoglobine
+choice-diabetes-2 = diabète sucré de type 2
+choice-diabetes-1 = diabète sucré de type 1
+choice-hypertension = hypertension essentielle
+choice-heart-failure = insuffisance cardiaque
+choice-kidney-disease = maladie rénale chronique
+choice-knee-arthrosis = gonarthrose
+choice-metformin = metformine

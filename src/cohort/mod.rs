@@ -1,7 +1,21 @@
 //! Cohort questions: closed data, counted at each node from its own store in harmonised units, answered protected.
 
-use crate::access::Staff;
-use crate::exchange::Institution;
+mod age;
+pub mod answer;
+pub mod ask;
+mod canonical;
+pub mod catalog;
+pub mod count;
+pub mod disclosure;
+pub mod endpoints;
+pub mod pages;
+mod quantity;
+pub mod question;
+pub mod result;
+
+pub use ask::{ask, ask_under};
+pub use result::result_json;
+
 use crate::fault::{Classified, Kind};
 
 /// Why a question was not asked.
@@ -13,6 +27,12 @@ pub enum CohortError {
     /// This role may not ask.
     #[error("role {0} may not ask cohort questions")]
     Forbidden(String),
+    /// No such question here.
+    #[error("this question was not asked here")]
+    Unknown,
+    /// The tables of codes cannot be read.
+    #[error("the tables of codes cannot be used: {0}")]
+    Tables(String),
     /// The store.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -26,13 +46,10 @@ impl Classified for CohortError {
         match self {
             Self::Question(_) => Kind::Unprocessable,
             Self::Forbidden(_) => Kind::Forbidden,
+            Self::Unknown => Kind::NotFound,
+            Self::Tables(_) => Kind::Configuration,
             Self::Store(error) => error.kind(),
             Self::Commit(error) => error.kind(),
         }
     }
-}
-
-/// Asks the own node and every active peer; keeps question and answers. Gives the question's SHA-256.
-pub async fn ask(_here: &Institution, _staff: &Staff, _question: &[u8]) -> Result<String, CohortError> {
-    Err(CohortError::Question("to be written".to_owned()))
 }

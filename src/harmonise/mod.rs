@@ -1,1 +1,173 @@
-//! Adds meaning beside the original, never replaces it: codes, units, names, dates.
+//! Adds meaning beside the original, never replaces it: codes of the other country, units of the other system, names in
+//! letters, dates of the other calendar. What a rule does not cover is left as it is and said so in a [`Note`].
+
+mod codes;
+pub mod convert;
+mod decimal;
+mod extension;
+pub mod fold;
+mod names;
+mod results;
+mod romaji;
+mod scale;
+pub mod units;
+pub mod wareki;
+
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use codes::CODE_MAPPING;
+pub use convert::{Conversion, convert, fitted as fitted_unit};
+pub use extension::comparable_quantities;
+pub use fold::{fold, variant_key};
+
+pub use scale::Scale;
+
+use crate::config::{Country, InstitutionConfig};
+use crate::fhir;
+use crate::terminology::analytes::Analyte;
+use crate::terminology::{TableError, Terminology};
+
+/// Every table harmonising needs, read once at start.
+#[derive(Debug)]
+pub struct Catalog {
+    /// Codes.
+    pub terminology: Terminology,
+    /// Spellings of units.
+    pub units: units::Units,
+    /// Japanese eras.
+    pub eras: wareki::Eras,
+}
+
+impl Catalog {
+    /// The tables that come with the program.
+    pub fn builtin() -> Result<Self, TableError> {
+        Ok(Self {
+            terminology: Terminology::builtin()?,
+            units: units::Units::read_table("unit_aliases.csv", include_str!("../../config/codes/unit_aliases.csv"))?,
+            eras: wareki::Eras::read("eras.csv", include_str!("../../config/codes/eras.csv"))?,
+        })
+    }
+
+    /// The same with a hospital's own code map added (CSV, columns `system,code,target_system,target_code,equivalence`).
+    /// `name` is what an error calls the table.
+    pub fn with_site_map(mut self, name: &str, text: &str) -> Result<Self, TableError> {
+        self.terminology.site.add(name, text)?;
+        Ok(self)
+    }
+
+    /// The analyte that codes name; none if they name none, or two different ones.
+    pub fn analyte(&self, codes: &[(&str, &str)]) -> Option<&Analyte> {
+        let mut found = codes.iter().filter_map(|(system, code)| {
+            self.terminology.analytes.by_code(self.terminology.systems.present(system), code)
+        });
+        let first = found.next()?;
+        found.all(|other| other.id == first.id).then_some(first)
+    }
+}
+
+/// The catalogue that comes with the program, read at the first call.
+pub fn builtin() -> Result<&'static Catalog, &'static TableError> {
+    static CATALOG: OnceLock<Result<Catalog, TableError>> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::builtin).as_ref()
+}
+
+/// Where the records come from.
+#[derive(Debug, Clone)]
+pub struct HarmoniseSetting {
+    /// Country whose habits an unmarked value follows.
+    pub country: Country,
+    /// Base of this institution's own code systems.
+    pub namespace: String,
+}
+
+impl From<&InstitutionConfig> for HarmoniseSetting {
+    fn from(institution: &InstitutionConfig) -> Self {
+        Self { country: institution.country, namespace: institution.namespace.clone() }
+    }
+}
+
+/// What harmonising did, or could not do, to one element. Carries codes and units, never values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// `fullUrl`, or type and id.
+    pub resource: String,
+    /// Element, e.g. `valueQuantity`.
+    pub element: String,
+    /// Rule that was applied or refused.
+    pub rule: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// For people.
+    pub detail: String,
+}
+
+/// What came of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Something stands beside the original now.
+    Added,
+    /// The value has no counterpart in the other system.
+    NotConvertible,
+    /// No table knows the code, unit or letter.
+    Unmapped,
+}
+
+/// Harmonises every resource of a bundle.
+pub fn harmonise_bundle(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
+        let name = entry.get("fullUrl").and_then(Value::as_str).map(str::to_owned);
+        if let Some(resource) = entry.get_mut("resource") {
+            let name = name.unwrap_or_else(|| label(resource));
+            harmonise(catalog, setting, resource, &mut Notes { resource: name, notes: &mut notes });
+        }
+    }
+    notes
+}
+
+/// Harmonises one resource. Doing it again changes nothing.
+pub fn harmonise_resource(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value) -> Vec<Note> {
+    let mut notes = Vec::new();
+    harmonise(catalog, setting, resource, &mut Notes { resource: label(resource), notes: &mut notes });
+    notes
+}
+
+fn harmonise(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value, notes: &mut Notes<'_>) {
+    match fhir::resource_type(resource).unwrap_or_default() {
+        "Observation" => results::observation(catalog, setting, resource, notes),
+        "Condition" => codes::condition(catalog, resource, notes),
+        "MedicationRequest" | "MedicationStatement" | "MedicationAdministration" | "MedicationDispense" => {
+            codes::medication(catalog, resource, "medicationCodeableConcept", notes);
+        }
+        "Medication" => codes::medication(catalog, resource, "code", notes),
+        "Patient" | "Practitioner" | "RelatedPerson" | "Person" => names::person(resource, notes),
+        _ => {}
+    }
+}
+
+fn label(resource: &Value) -> String {
+    let kind = fhir::resource_type(resource).unwrap_or("resource");
+    fhir::id(resource).map_or_else(|| kind.to_owned(), |id| format!("{kind}/{id}"))
+}
+
+/// Collects the notes of one resource.
+struct Notes<'a> {
+    resource: String,
+    notes: &'a mut Vec<Note>,
+}
+
+impl Notes<'_> {
+    fn add(&mut self, element: &str, rule: &str, outcome: Outcome, detail: impl Into<String>) {
+        self.notes.push(Note {
+            resource: self.resource.clone(),
+            element: element.to_owned(),
+            rule: rule.to_owned(),
+            outcome,
+            detail: detail.into(),
+        });
+    }
+}

@@ -4,6 +4,7 @@
 //! Every path starts with `/peer/v1`; a change that an older node would misread gets a new version beside it. Unknown
 //! members are refused.
 
+pub mod cohort_question;
 pub mod directory;
 pub mod pairing;
 pub mod submit_message;

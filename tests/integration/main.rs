@@ -1,11 +1,16 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod cohort;
+mod cohort_peers;
+mod configuration;
 mod exchange_messages;
 mod exchange_pairing;
 mod exchange_schemas;
 mod exchange_strangers;
 mod exchange_tls;
+mod harmonise;
+mod map;
 mod referral_door;
 mod referral_package;
 mod referral_pair;

@@ -1,0 +1,127 @@
+//! Codes beside codes. The original coding stays first and untouched; an added one says how it relates to it, in the
+//! words of ConceptMap (<https://hl7.org/fhir/R4/valueset-concept-map-equivalence.html>).
+
+use serde_json::{Value, json};
+
+use super::{Catalog, Notes, Outcome};
+use crate::fhir::{codings, systems};
+use crate::terminology::{ATC, icd10, site};
+
+/// Extension on an added coding: `equivalence` (target seen from the original) and `source` (the table).
+pub const CODE_MAPPING: &str = "https://watari.dev/fhir/StructureDefinition/code-mapping";
+
+/// A diagnosis: the same code in WHO's ICD-10, and its category.
+pub(super) fn condition(catalog: &Catalog, resource: &mut Value, notes: &mut Notes<'_>) {
+    let Some(concept) = resource.get_mut("code") else { return };
+    known_equivalents(catalog, concept, "code", notes);
+    let written: Vec<(String, String)> =
+        codings(concept).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
+    for (system, code) in written {
+        if !icd10::is_icd10(&system) || is_added(concept, &system, &code) {
+            continue;
+        }
+        let Some(read) = icd10::read(&code) else {
+            notes.add("code", "ICD-10", Outcome::Unmapped, format!("{system}|{code} is not shaped like ICD-10"));
+            continue;
+        };
+        if let Some(subcategory) = &read.subcategory {
+            let added = Added { system: systems::ICD10, code: subcategory, equivalence: "equal", source: "ICD-10" };
+            add(concept, "code", &added, notes);
+        }
+        let whole = read.subcategory.is_none() && code.trim().len() == 3;
+        let equivalence = if whole { "equal" } else { "wider" };
+        let added = Added { system: systems::ICD10, code: &read.category, equivalence, source: "ICD-10 category" };
+        add(concept, "code", &added, notes);
+    }
+}
+
+/// A drug: the ATC code of its ingredient. Never a product of the other country.
+pub(super) fn medication(catalog: &Catalog, resource: &mut Value, element: &str, notes: &mut Notes<'_>) {
+    let Some(concept) = resource.get_mut(element) else { return };
+    known_equivalents(catalog, concept, element, notes);
+    let written: Vec<(String, String)> =
+        codings(concept).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
+    if written.iter().any(|(system, _)| system == ATC) {
+        return;
+    }
+    match written.iter().find_map(|(system, code)| catalog.terminology.ingredients.of(system, code)) {
+        Some((_, atc)) => {
+            let added = Added { system: ATC, code: atc, equivalence: "wider", source: "ingredient" };
+            add(concept, element, &added, notes);
+        }
+        None => {
+            if let Some((system, code)) = written.first() {
+                notes.add(element, "ingredient", Outcome::Unmapped, format!("{system}|{code}"));
+            }
+        }
+    }
+}
+
+/// A coding to be added.
+pub(super) struct Added<'a> {
+    pub(super) system: &'a str,
+    pub(super) code: &'a str,
+    /// ConceptMap equivalence of the added code, seen from the original.
+    pub(super) equivalence: &'a str,
+    /// Table or rule it comes from.
+    pub(super) source: &'a str,
+}
+
+/// Puts a coding behind the present ones, unless it is there.
+pub(super) fn add(concept: &mut Value, element: &str, added: &Added<'_>, notes: &mut Notes<'_>) {
+    if codings(concept).any(|present| present == (added.system, added.code)) {
+        return;
+    }
+    let Some(coding) = concept.get_mut("coding").and_then(Value::as_array_mut) else { return };
+    coding.push(json!({
+        "extension": [{
+            "url": CODE_MAPPING,
+            "extension": [
+                {"url": "equivalence", "valueCode": added.equivalence},
+                {"url": "source", "valueString": added.source},
+            ],
+        }],
+        "system": added.system,
+        "code": added.code,
+    }));
+    notes.add(element, added.source, Outcome::Added, format!("{}|{}", added.system, added.code));
+}
+
+/// Puts beside a coding what needs no rule: the present address of its code system, and what the hospital's own map says.
+pub(super) fn known_equivalents(catalog: &Catalog, concept: &mut Value, element: &str, notes: &mut Notes<'_>) {
+    let old: Vec<(String, String)> = codings(concept)
+        .filter_map(|(system, code)| {
+            let present = catalog.terminology.systems.present(system);
+            (present != system).then(|| (present.to_owned(), code.to_owned()))
+        })
+        .collect();
+    for (system, code) in old {
+        let added = Added { system: &system, code: &code, equivalence: "equal", source: "present system address" };
+        add(concept, element, &added, notes);
+    }
+    let mapped: Vec<&site::Target> =
+        codings(concept).flat_map(|(system, code)| catalog.terminology.site.targets(system, code)).collect();
+    for target in mapped {
+        let added = Added {
+            system: &target.system,
+            code: &target.code,
+            equivalence: target.equivalence.as_str(),
+            source: "site code map",
+        };
+        add(concept, element, &added, notes);
+    }
+}
+
+/// JLAC10 under its URL or its OID.
+pub(super) fn is_jlac10(system: &str) -> bool {
+    system == systems::JLAC10 || system == "urn:oid:1.2.392.200119.4.504"
+}
+
+/// Whether a coding was put there by [`add`].
+fn is_added(concept: &Value, system: &str, code: &str) -> bool {
+    concept["coding"].as_array().into_iter().flatten().any(|coding| {
+        coding["system"] == *system
+            && coding["code"] == *code
+            && coding["extension"].as_array().into_iter().flatten().any(|extension| extension["url"] == CODE_MAPPING)
+    })
+}

@@ -1,0 +1,260 @@
+//! Units as written in two countries, read as UCUM: a table of spellings first, then UCUM itself.
+//!
+//! UCUM alone would misread laboratory spellings that happen to be valid codes (`K/uL` is kelvin per microlitre, `u/L`
+//! is daltons per litre), so a unit that was not declared UCUM may not contain such symbols.
+
+use std::collections::HashMap;
+
+use octofhir_ucum::{Number, evaluate, parse_expression, validate};
+use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::terminology::{self, TableError};
+
+/// Symbols that are UCUM units, but in an undeclared laboratory unit more likely mean something else.
+const MISLEADING: [&str; 14] = ["K", "C", "F", "G", "T", "u", "A", "V", "B", "R", "P", "a", "b", "M"];
+/// Longest unit that is read.
+const LONGEST: usize = 60;
+
+/// The table of spellings.
+#[derive(Debug)]
+pub struct Units {
+    exact: HashMap<String, Spelling>,
+    any_case: HashMap<String, Spelling>,
+}
+
+#[derive(Debug, Clone)]
+enum Spelling {
+    Ucum(String),
+    Refused(String),
+}
+
+/// What a unit was read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// This UCUM code.
+    Ucum(String),
+    /// It could mean two things; the reason tells which.
+    Ambiguous(String),
+    /// Neither UCUM nor a known spelling.
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    written: String,
+    case: String,
+    ucum: String,
+    reason: String,
+}
+
+impl Units {
+    /// Reads the table.
+    pub fn read_table(table: &str, text: &str) -> Result<Self, TableError> {
+        let mut units = Self { exact: HashMap::new(), any_case: HashMap::new() };
+        for (line, row) in terminology::rows::<Row>(table, text)? {
+            let error = |message: String| TableError { table: table.to_owned(), line, message };
+            let spelling = if row.ucum.is_empty() {
+                Spelling::Refused(row.reason)
+            } else {
+                validate(&row.ucum).map_err(|cause| error(format!("{} is not UCUM: {cause}", row.ucum)))?;
+                Spelling::Ucum(row.ucum)
+            };
+            let key = fold(&row.written);
+            let replaced = match row.case.as_str() {
+                "exact" => units.exact.insert(key, spelling),
+                "any" => units.any_case.insert(key.to_lowercase(), spelling),
+                other => return Err(error(format!("case is `exact` or `any`, not {other:?}"))),
+            };
+            if replaced.is_some() {
+                return Err(error(format!("{} is written twice", row.written)));
+            }
+        }
+        Ok(units)
+    }
+
+    /// Reads a unit; `declared` says that its writer called it UCUM.
+    pub fn read(&self, written: &str, declared: bool) -> Reading {
+        if written.len() > LONGEST {
+            return Reading::Unknown;
+        }
+        let folded = fold(written);
+        if folded.is_empty() || folded == "." {
+            return Reading::Unknown;
+        }
+        let found = self.exact.get(&folded).or_else(|| self.any_case.get(&folded.to_lowercase()));
+        match found {
+            Some(Spelling::Ucum(code)) => Reading::Ucum(code.clone()),
+            // A declared code means what UCUM says it means.
+            Some(Spelling::Refused(_)) if declared && validate(written).is_ok() => Reading::Ucum(written.to_owned()),
+            Some(Spelling::Refused(reason)) => Reading::Ambiguous(reason.clone()),
+            None if declared && validate(written).is_ok() => Reading::Ucum(written.to_owned()),
+            None if validate(&folded).is_err() => Reading::Unknown,
+            None => match misleading(&folded) {
+                Some(atom) => Reading::Ambiguous(format!("{atom} in {folded} may not mean UCUM's {atom}")),
+                None => Reading::Ucum(folded),
+            },
+        }
+    }
+}
+
+fn misleading(unit: &str) -> Option<&'static str> {
+    MISLEADING.into_iter().find(|symbol| atoms(unit).any(|(atom, _)| atom == *symbol))
+}
+
+/// The factor from one unit to another of the same kind. Amounts of substance and equivalents are kinds of their own
+/// here, though plain numbers to UCUM: `mmol/mol` is not a percentage of mass, and `10*9/L` is not an amount.
+pub fn factor(from: &str, to: &str) -> Option<Number> {
+    if kind(from) != kind(to) {
+        return None;
+    }
+    let read = |unit: &str| evaluate(&parse_expression(unit).ok()?).ok().filter(|read| read.special.is_none());
+    let (from, to) = (read(from)?, read(to)?);
+    if !from.is_commensurable(&to) {
+        return None;
+    }
+    from.factor.checked_div(to.factor)
+}
+
+/// What a unit counts besides its UCUM dimension: powers of amount of substance and of equivalents.
+pub fn kind(unit: &str) -> (i32, i32) {
+    atoms(unit).fold((0, 0), |(amount, equivalents), (atom, sign)| {
+        if atom.ends_with("mol") {
+            // Two entries of opposite sign must not vanish: mmol/mol counts as 100 + 1.
+            (amount + if sign < 0 { 1 } else { 100 }, equivalents)
+        } else if atom.ends_with("eq") {
+            (amount, equivalents + sign)
+        } else {
+            (amount, equivalents)
+        }
+    })
+}
+
+/// The unit symbols of an expression with the sign of their power. Annotations and numbers are passed over.
+fn atoms(unit: &str) -> impl Iterator<Item = (&str, i32)> {
+    let mut sign = 1;
+    let mut braces = 0_u32;
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for (place, letter) in unit.char_indices() {
+        match letter {
+            '{' => {
+                if braces == 0 {
+                    pieces.push((&unit[start..place], sign));
+                }
+                braces += 1;
+            }
+            '}' => {
+                braces = braces.saturating_sub(1);
+                start = place + 1;
+            }
+            '/' | '.' | '(' | ')' if braces == 0 => {
+                pieces.push((&unit[start..place], sign));
+                start = place + 1;
+                sign = if letter == '/' { -1 } else { sign };
+            }
+            _ => {}
+        }
+    }
+    if braces == 0 {
+        pieces.push((&unit[start..], sign));
+    }
+    pieces
+        .into_iter()
+        .map(|(piece, sign)| (piece.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-' || c == '+'), sign))
+        .filter(|(piece, _)| !piece.is_empty())
+}
+
+/// One spelling of letters: full width to half width, µ to u, × to x, raised digits behind `^`, no spaces.
+fn fold(written: &str) -> String {
+    let mut raised = String::with_capacity(written.len());
+    let mut in_raised = false;
+    for letter in written.chars() {
+        let digit = match letter {
+            '¹' => Some('1'),
+            '²' => Some('2'),
+            '³' => Some('3'),
+            '⁰' => Some('0'),
+            '⁴'..='⁹' => char::from_digit(letter as u32 - '⁰' as u32, 10),
+            _ => None,
+        };
+        if let Some(digit) = digit {
+            if !in_raised {
+                raised.push('^');
+            }
+            raised.push(digit);
+        } else {
+            raised.push(letter);
+        }
+        in_raised = digit.is_some();
+    }
+    raised
+        .nfkc()
+        .filter(|letter| !letter.is_whitespace())
+        .map(|letter| match letter {
+            'μ' => 'u',
+            '×' => 'x',
+            _ => letter,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(written: &str) -> Reading {
+        let units = Units::read_table("t", include_str!("../../config/codes/unit_aliases.csv")).unwrap();
+        units.read(written, false)
+    }
+
+    #[test]
+    fn spellings_of_both_countries_are_read() {
+        for (written, code) in [
+            ("mg/dl", "mg/dL"),
+            ("MG/DL", "mg/dL"),
+            ("ｍｇ／ｄＬ", "mg/dL"),
+            ("㎎/㎗", "mg/dL"),
+            (".10*4/uL", "10*4/uL"),
+            ("10⁴/µL", "10*4/uL"),
+            ("×10³/μL", "10*3/uL"),
+            ("万/μL", "10*4/uL"),
+            ("meq/L", "meq/L"),
+            ("mEq/L", "meq/L"),
+            ("uiu/mL", "u[IU]/mL"),
+            ("u/L", "U/L"),
+            ("K/uL", "10*3/uL"),
+            ("M/uL", "10*6/uL"),
+            ("x 10^9/L", "10*9/L"),
+            ("cel", "Cel"),
+            ("℃", "Cel"),
+            ("mm(hg)", "mm[Hg]"),
+            ("mL/min/1.73m²", "mL/min/{1.73_m2}"),
+            ("%", "%"),
+            ("pg", "pg"),
+            ("umol/L", "umol/L"),
+        ] {
+            assert_eq!(read(written), Reading::Ucum(code.to_owned()), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_could_mean_two_things_is_refused() {
+        for written in ["K", "G/L", "T/L", "K/L", "u/cm2", "C"] {
+            assert!(matches!(read(written), Reading::Ambiguous(_)), "{written}: {:?}", read(written));
+        }
+        for written in ["", ".", "class", "(tit_u)", "mg per dl"] {
+            assert_eq!(read(written), Reading::Unknown, "{written}");
+        }
+    }
+
+    #[test]
+    fn amounts_and_percentages_do_not_mix() {
+        assert!(factor("mmol/mol", "%").is_none());
+        assert!(factor("mmol/mol", "umol/mol").is_some());
+        assert!(factor("10*9/L", "mmol/L").is_none());
+        assert!(factor("meq/L", "mmol/L").is_none());
+        assert!(factor("mg/dL", "mmol/L").is_none());
+        assert_eq!(factor("g/dL", "g/L"), Some(Number::from_i64(10)));
+    }
+}
