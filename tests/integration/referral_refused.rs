@@ -100,6 +100,22 @@ fn a_package_that_breaks_a_rule() {
             |e| matches!(e, ReceiveError::Parties),
         ),
         (
+            "only the header speaks for another institution",
+            |m| {
+                let other = third(m);
+                resource(m, "MessageHeader")["sender"] = other;
+            },
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
+            "asked of a third institution",
+            |m| {
+                let other = third(m);
+                resource(m, "Task")["owner"] = other;
+            },
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
             "no service",
             |m| resource(m, "ServiceRequest")["code"] = json!({"text": "x"}),
             |e| matches!(e, ReceiveError::Service),
