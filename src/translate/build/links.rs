@@ -13,7 +13,9 @@ use crate::translate::rows::path::{Path, Slots};
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
     let mut known: Known = HashMap::new();
     for instance in instances.iter() {
-        known.entry(instance.row.name.clone()).or_default().push((instance.group, instance.full_url.clone()));
+        let made = known.entry(instance.row.name.clone()).or_default();
+        made.all.push(instance.full_url.clone());
+        made.by_group.entry(instance.group).or_default().push(instance.full_url.clone());
     }
     for instance in instances.iter_mut() {
         for link in &instance.row.link {
@@ -30,24 +32,34 @@ fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
     path.place(body, json!({"reference": url}), None, &mut Slots::new());
 }
 
-/// Group and address of the resources made by each row.
-type Known = HashMap<String, Vec<(usize, String)>>;
+/// What each row made.
+type Known = HashMap<String, Made>;
+
+/// Addresses of resources, and the groups they are in.
+#[derive(Default)]
+struct Made {
+    all: Vec<String>,
+    by_group: HashMap<usize, Vec<String>>,
+}
 
 fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Vec<String> {
-    let mut level = Some(group);
-    while let Some(outer) = level {
-        let mut found: Vec<String> = names
-            .iter()
-            .filter_map(|name| known.get(name))
-            .flatten()
-            .filter(|(at, _)| work.is_within(*at, outer))
-            .map(|(_, url)| url.clone())
-            .collect();
+    let made: Vec<&Made> = names.iter().filter_map(|name| known.get(name)).collect();
+    if made.is_empty() {
+        return Vec::new();
+    }
+    let mut level = group;
+    // The first group is the message, and everything is within it.
+    while let Some(parent) = work.groups[level].parent {
+        let groups = work.within(level);
+        let at = |made: &&Made| {
+            groups.iter().filter_map(|group| made.by_group.get(group)).flatten().cloned().collect::<Vec<_>>()
+        };
+        let mut found: Vec<String> = made.iter().flat_map(at).collect();
         found.dedup();
         if !found.is_empty() {
             return found;
         }
-        level = work.groups[outer].parent;
+        level = parent;
     }
-    Vec::new()
+    made.iter().flat_map(|made| made.all.iter().cloned()).collect()
 }
