@@ -33,6 +33,9 @@ pub struct Intake {
     pub setting: Arc<Setting>,
 }
 
+/// Says whether these bytes of this source are to be passed over.
+type Known<'a> = dyn Fn(&str, &[u8]) -> Result<bool, IntakeError> + 'a;
+
 /// Whether these bytes were taken in before from this source.
 fn is_known(intake: &Intake, channel: &str, source: &str, raw: &[u8]) -> Result<bool, IntakeError> {
     let sha256 = crate::ids::sha256_hex(raw);

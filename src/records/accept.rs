@@ -229,11 +229,25 @@ fn conditional(view: &dyn View, entry: usize, kind: &str, query: &str) -> Result
         .and_then(|token| token.rsplit_once('|'))
         .filter(|(_, value)| !value.is_empty())
         .ok_or_else(|| AcceptError::Malformed(format!("entry {entry}: a condition must be identifier=system|value")))?;
-    let mut found = view.by_identifier(kind, &percent_decoded(system), &percent_decoded(value))?;
+    let value = unescaped(&percent_decoded(value));
+    let mut found = view.by_identifier(kind, &percent_decoded(system), &value)?;
     if found.len() > 1 {
         return Err(AcceptError::Ambiguous { entry, kind: kind.to_owned() });
     }
     Ok(found.pop())
+}
+
+/// Undoes the escapes of search values: `\|`, `\,`, `\$` (R4 search, "escaping search parameters").
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => plain.extend(letters.next()),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Undoes percent-encoding; text that is not valid encoding stays as written.

@@ -44,7 +44,7 @@ pub(crate) fn read(setting: &Setting, bytes: &[u8]) -> Result<Read, Refused> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(refused(Refused::new(RefusedCode::Truncated, "the message is empty; have it sent again")));
     }
-    let decoded = charset::decode(bytes, setting.country).map_err(refused)?;
+    let decoded = charset::decode(bytes, setting.country, setting.charset_binds).map_err(refused)?;
     let (message, mut warnings) = message::parse(&decoded.text, decoded.charset).map_err(refused)?;
     warnings.extend(decoded.warning);
     let processing = message.first("MSH").and_then(|header| header.text(11, 1));
