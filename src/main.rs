@@ -1,3 +1,7 @@
-//! The `watari` command.
+//! The `watari` command: parse arguments, run one command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    watari::commands::run(std::env::args_os())
+}

@@ -1,1 +1,261 @@
-//! (to be written)
+//! A node: builds every part in order, runs them, and stops them in reverse. Nothing else names concrete parts.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::clock::{Clock, SystemClock};
+use crate::cohort::answer::CohortPolicy;
+use crate::config::Config;
+use crate::exchange::endpoints::OutsideUrl;
+use crate::exchange::identity::{self, Identity};
+use crate::exchange::transport::Https;
+use crate::exchange::{Institution, deliver};
+use crate::fault::{Classified, Kind};
+use crate::harmonise::Catalog;
+use crate::intake::{Intake, mllp};
+use crate::referral::delivered::Delivered;
+use crate::routes;
+use crate::server::{listen, outside};
+use crate::store::{Handle, sqlite::SqliteStore};
+use crate::translate::{Mappings, Setting};
+use crate::web::PageState;
+
+/// Whether the node handles invented people only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Real patients: example keys are refused, peers' cohort questions are not answered in this release.
+    Care,
+    /// The demonstration.
+    Demo,
+}
+
+/// The parts of a node that need no listener; the command line works with these beside a running node.
+#[derive(Clone)]
+pub struct Parts {
+    /// Who we are, with store, keys and clock.
+    pub here: Institution,
+    /// The way in of records.
+    pub intake: Intake,
+}
+
+/// A running node.
+pub struct Node {
+    /// Its parts.
+    pub parts: Parts,
+    /// Where its doors are.
+    pub doors: Doors,
+    /// Pokes the delivery worker.
+    pub wake: Arc<Notify>,
+    shutdown: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// The addresses a node listens on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doors {
+    /// People and local systems.
+    pub inside: SocketAddr,
+    /// Paired institutions.
+    pub outside: SocketAddr,
+    /// HL7 v2, if open.
+    pub mllp: Option<SocketAddr>,
+    /// What partners are told.
+    pub outside_url: String,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A door cannot be opened.
+    #[error("cannot listen on {address} ({door}): {cause}; another program may hold the port")]
+    Listen {
+        /// Which door.
+        door: &'static str,
+        /// Its configured address.
+        address: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The example keys are known to everybody.
+    #[error(
+        "the keys in {0} are the published examples of certs-example/; anybody can use them. \
+         Run `watari init` to make keys of your own"
+    )]
+    ExampleKeys(String),
+    /// The keys belong to another institution.
+    #[error("the keys in {folder} were made for institution {found:?}, the configuration says {configured:?}")]
+    OtherInstitution {
+        /// The keys folder.
+        folder: String,
+        /// In the certificate.
+        found: String,
+        /// In the configuration.
+        configured: String,
+    },
+    /// Keys missing or unreadable.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
+    /// Mapping rows do not compile.
+    #[error(transparent)]
+    Mappings(#[from] crate::translate::MappingError),
+    /// Unit and code tables do not compile.
+    #[error(transparent)]
+    Catalog(#[from] crate::terminology::TableError),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl Classified for NodeError {
+    fn kind(&self) -> Kind {
+        Kind::Configuration
+    }
+}
+
+impl Parts {
+    /// Opens keys, store and tables of a configured node.
+    pub fn open(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
+        let identity = load_identity(config, purpose)?;
+        let store = Handle::new(Arc::new(SqliteStore::open(&config.store.database())?));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let intake = Intake {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            mappings: Arc::new(Mappings::with_folders(&config.intake.mappings)?),
+            catalog: Arc::new(Catalog::builtin()?),
+            setting: Arc::new(Setting::from(&config.institution)),
+        };
+        let here = Institution {
+            config: Arc::new(config.institution.clone()),
+            exchange: Arc::new(config.exchange.clone()),
+            identity: Arc::new(identity),
+            store,
+            clock,
+        };
+        Ok(Self { here, intake })
+    }
+}
+
+fn load_identity(config: &Config, purpose: Purpose) -> Result<Identity, NodeError> {
+    let folder = config.store.keys();
+    let identity = Identity::load(&folder)?;
+    let shown = || folder.display().to_string();
+    if purpose == Purpose::Care && identity::is_example(&identity) {
+        return Err(NodeError::ExampleKeys(shown()));
+    }
+    if identity.institution() != config.institution.id {
+        return Err(NodeError::OtherInstitution {
+            folder: shown(),
+            found: identity.institution().to_owned(),
+            configured: config.institution.id.clone(),
+        });
+    }
+    Ok(identity)
+}
+
+impl Node {
+    /// Opens every part and starts serving. When it returns, the doors are open.
+    pub async fn start(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
+        let parts = Parts::open(config, purpose)?;
+        let inside = bind("inside", &config.inside.listen).await?;
+        let outside = bind("outside", &config.outside.listen).await?;
+        let mllp = match &config.mllp.listen {
+            Some(address) => Some(bind("mllp", address).await?),
+            None => None,
+        };
+        let doors = doors(config, &inside, &outside, mllp.as_ref())?;
+        let (shutdown, stop) = watch::channel(false);
+        let mut node = Self { parts, doors, wake: Arc::new(Notify::new()), shutdown, tasks: JoinSet::new() };
+        node.serve_inside(inside, config, &stop);
+        node.serve_outside(outside, config, purpose, &stop);
+        if let Some(listener) = mllp {
+            let work = mllp::serve(listener, node.parts.intake.clone(), config.mllp.clone(), stop.clone());
+            node.tasks.spawn(work);
+        }
+        node.deliver(stop);
+        Ok(node)
+    }
+
+    fn serve_inside(&mut self, listener: TcpListener, config: &Config, stop: &watch::Receiver<bool>) {
+        let here = self.parts.here.clone();
+        let app = routes::inside(PageState::new(here.clone(), Arc::clone(&self.wake)));
+        let (limits, stop) = (config.inside.clone(), stop.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = listen::serve_inside(listener, &here.identity, limits, app, stop).await {
+                tracing::error!(%error, "the inside door is closed");
+            }
+        });
+    }
+
+    fn serve_outside(
+        &mut self,
+        listener: TcpListener,
+        config: &Config,
+        purpose: Purpose,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let here = self.parts.here.clone();
+        let policy = CohortPolicy {
+            answer_peers: purpose == Purpose::Demo,
+            threshold: config.cohort.threshold,
+            rounding: config.cohort.rounding,
+        };
+        let app = routes::outside(here.clone(), OutsideUrl(self.doors.outside_url.clone()), policy);
+        let (limits, stop) = (config.outside.clone(), stop.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = outside::serve_outside(listener, here, limits, app, stop).await {
+                tracing::error!(%error, "the outside door is closed");
+            }
+        });
+    }
+
+    fn deliver(&mut self, stop: watch::Receiver<bool>) {
+        let work = deliver::run(
+            self.parts.here.clone(),
+            Arc::new(Https::new()),
+            Arc::new(Delivered),
+            Arc::clone(&self.wake),
+            stop,
+        );
+        self.tasks.spawn(work);
+    }
+
+    /// Closes the doors, finishes what is under way, and stops.
+    pub async fn stop(mut self) {
+        let _ = self.shutdown.send(true);
+        self.wake.notify_waiters();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn bind(door: &'static str, address: &str) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|cause| NodeError::Listen { door, address: address.to_owned(), cause })
+}
+
+fn doors(
+    config: &Config,
+    inside: &TcpListener,
+    outside: &TcpListener,
+    mllp: Option<&TcpListener>,
+) -> Result<Doors, NodeError> {
+    let address = |door: &'static str, listener: &TcpListener| {
+        listener.local_addr().map_err(|cause| NodeError::Listen { door, address: String::new(), cause })
+    };
+    let outside_address = address("outside", outside)?;
+    Ok(Doors {
+        inside: address("inside", inside)?,
+        outside: outside_address,
+        mllp: mllp.map(|listener| address("mllp", listener)).transpose()?,
+        outside_url: config.outside.public_url.clone().unwrap_or_else(|| format!("https://{outside_address}")),
+    })
+}
+
+/// Whether a data folder holds a node already.
+pub fn is_initialised(data: &Path) -> bool {
+    data.join("keys").join("tls.pem").exists()
+}

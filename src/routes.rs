@@ -1,1 +1,59 @@
-//! (to be written)
+//! Every address and who answers it.
+//!
+//! | door | address | who answers |
+//! |---|---|---|
+//! | inside | `/`, `/sign-in/…`, `/style/…` | `web` |
+//! | inside | `/messages…` | `intake::pages` |
+//! | inside | `/referrals…` | `referral::pages` |
+//! | inside | `/cohorts…` | `cohort::pages` |
+//! | inside | `/fhir…` | `fhir_api` |
+//! | inside | `/health`, `/ready` | `server::health` |
+//! | inside | `/metrics`, `/openapi.json`, `/oauth/token`, `/.well-known/smart-configuration` | not built: 501 |
+//! | outside | `/peer/v1/pairing`, `/peer/v1/directory` | `exchange::endpoints` |
+//! | outside | `/peer/v1/fhir/$process-message` | `referral::endpoints` |
+//! | outside | `/peer/v1/cohort/question` | `cohort::endpoints` |
+
+use axum::Router;
+use axum::routing::{any, get};
+
+use crate::cohort::answer::CohortPolicy;
+use crate::exchange::Institution;
+use crate::exchange::endpoints::{ExchangeState, OutsideUrl};
+use crate::fault::Kind;
+use crate::server::health;
+use crate::server::problem::Problem;
+use crate::web::PageState;
+
+/// The inside door: people and local systems.
+pub fn inside(pages: PageState) -> Router {
+    Router::new()
+        .merge(crate::web::router(pages.clone()))
+        .merge(crate::intake::pages::router(pages.clone()))
+        .merge(crate::referral::pages::router(pages.clone()))
+        .merge(crate::cohort::pages::router(pages.clone()))
+        .merge(crate::fhir_api::router(pages.here.clone()))
+        .route("/health", get(health::live))
+        .route("/ready", get(health::ready).with_state(pages.here))
+        .route("/metrics", any(not_built))
+        .route("/openapi.json", any(not_built))
+        .route("/oauth/token", any(not_built))
+        .route("/.well-known/smart-configuration", any(not_built))
+        .fallback(unknown)
+}
+
+/// The outside door: paired institutions only.
+pub fn outside(here: Institution, url: OutsideUrl, policy: CohortPolicy) -> Router {
+    Router::new()
+        .merge(crate::exchange::endpoints::router(ExchangeState { here: here.clone(), outside_url: url }))
+        .merge(crate::referral::endpoints::router(here.clone()))
+        .merge(crate::cohort::endpoints::router(here, policy))
+        .fallback(unknown)
+}
+
+async fn not_built() -> Problem {
+    Problem::new(Kind::NotSupported, "this address is not built in this release; see CHANGELOG.md for what is")
+}
+
+async fn unknown() -> Problem {
+    Problem::new(Kind::NotFound, "nothing answers at this address")
+}

@@ -74,6 +74,7 @@ CREATE TABLE message (
     patient     TEXT
 );
 CREATE INDEX message_status ON message (status, position);
+CREATE INDEX message_sha256 ON message (sha256);
 
 -- Paired institutions: keys are pinned at pairing.
 CREATE TABLE peer (

@@ -68,7 +68,7 @@ pub(super) async fn own_count(
     policy: &CohortPolicy,
 ) -> Result<Protected, CohortError> {
     let catalog = harmonise::builtin().map_err(|error| CohortError::Tables(error.to_string()))?;
-    let plan = count::plan(catalog, question, here.clock.now())?;
+    let plan = count::plan(catalog, question, here.clock.now().to_zoned(here.config.zone()).date())?;
     let exact = here.store.read(move |view| count::count(view, &plan)).await?;
     Ok(protect(exact, policy.threshold, policy.rounding))
 }

@@ -28,12 +28,21 @@ const LONGEST_REASON: usize = 300;
 
 /// Asks the own node and every active peer; keeps question and answers. Gives the question's SHA-256.
 pub async fn ask(here: &Institution, staff: &Staff, question: &[u8]) -> Result<String, CohortError> {
+    ask_under(here, staff, question, &CohortPolicy::default()).await
+}
+
+/// As [`ask`], with the own count protected as `policy` says: the own researchers get no more than a partner's would.
+pub async fn ask_under(
+    here: &Institution,
+    staff: &Staff,
+    question: &[u8],
+    policy: &CohortPolicy,
+) -> Result<String, CohortError> {
     if staff.role != Role::Researcher {
         return Err(CohortError::Forbidden(staff.role.to_string()));
     }
     let checked = question::check(question)?;
-    // The own researchers get no more than a partner's would.
-    let own = own_count(here, &checked, &CohortPolicy::default()).await?;
+    let own = own_count(here, &checked, policy).await?;
     let peers = here.store.read(|view| view.peers()).await?;
     let peers: Vec<Peer> = peers.into_iter().filter(Peer::is_active).collect();
     let changes = keep_question(here, staff, &checked, peers.len()).with(Change::PutAnswer(own_answer(

@@ -7,16 +7,12 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use jiff::{Span, Timestamp};
-use octofhir_ucum::Number;
 
-use super::CohortError;
-use super::question::{Checked, Comparator, Context, Criterion, FilterKind, Select, UnitPolicy, ValueFilter};
-use crate::harmonise::units::{Reading, factor};
-use crate::harmonise::{Catalog, fitted_unit};
+use super::question::{Checked, Context, Criterion, Select, UnitPolicy, ValueFilter};
+use super::{CohortError, age, quantity};
+use crate::harmonise::Catalog;
 use crate::store::records::{FactQuery, QuantityRange};
 use crate::store::{StoreError, View};
-use crate::terminology::analytes::Analyte;
 use crate::terminology::equivalence::expand;
 
 /// What to ask the store.
@@ -37,13 +33,12 @@ enum Test {
     Never,
 }
 
-/// Turns a question into a plan, or says what cannot be counted. Ages without a day are reckoned at `now`.
-pub fn plan(catalog: &Catalog, question: &Checked, now: Timestamp) -> Result<Plan, CohortError> {
+/// Turns a question into a plan, or says what cannot be counted. Ages without a day are reckoned on `today`.
+pub fn plan(catalog: &Catalog, question: &Checked, today: Date) -> Result<Plan, CohortError> {
     let question = question.question();
     if question.unit_policy == UnitPolicy::Exact {
         return refuse("unitPolicy exact is not counted by this release; leave it out");
     }
-    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     let tests = |groups: &[Vec<Criterion>]| -> Result<Vec<Vec<Test>>, CohortError> {
         groups.iter().map(|group| group.iter().map(|one| test(catalog, one, today)).collect()).collect()
     };
@@ -103,7 +98,8 @@ fn test(catalog: &Catalog, criterion: &Criterion, today: Date) -> Result<Test, C
         return refuse("select other than any is not counted by this release; leave it out");
     }
     if criterion.context == Context::Age {
-        return age(criterion, today);
+        let Some((from, to)) = age::born(criterion, today)? else { return Ok(Test::Never) };
+        return Ok(Test::Born { from, to: Some(to) });
     }
     if criterion.term_codes.is_empty() {
         return refuse("a criterion other than age needs termCodes");
@@ -170,159 +166,11 @@ fn measured(catalog: &Catalog, criterion: &Criterion, filter: &ValueFilter) -> R
             done.push(&analyte.id);
         }
         let codes = expand(&catalog.terminology, &term.system, &term.code);
-        all.extend(queries(criterion.context, &codes, &ranges(catalog, analyte, filter)?));
+        all.extend(queries(criterion.context, &codes, &quantity::ranges(catalog, analyte, filter)?));
     }
     Ok(all)
 }
 
-/// The ranges a filter allows, in a unit that every harmonised result of the analyte carries.
-fn ranges(
-    catalog: &Catalog,
-    analyte: Option<&Analyte>,
-    filter: &ValueFilter,
-) -> Result<Vec<QuantityRange>, CohortError> {
-    let asked = filter.unit.as_ref().map(|unit| unit.code.as_str()).unwrap_or_default();
-    let Reading::Ucum(asked) = catalog.units.read(asked, true) else {
-        return refuse("a quantity needs a unit in UCUM");
-    };
-    let (unit, step) = match analyte {
-        None => (asked, Number::ONE),
-        Some(analyte) => carried(analyte, &asked).ok_or_else(|| {
-            CohortError::Question(format!(
-                "{} is not reported in {asked}; ask in {} or {}",
-                analyte.name_en, analyte.conventional.unit, analyte.si.unit
-            ))
-        })?,
-    };
-    let limit = |number: &serde_json::Number| -> Result<f64, CohortError> {
-        Number::parse(&number.to_string())
-            .and_then(|number| number.checked_mul(step))
-            .map(Number::to_f64)
-            .filter(|limit| limit.is_finite())
-            .ok_or_else(|| CohortError::Question(format!("{number} is out of range")))
-    };
-    let range = |low: Option<(f64, bool)>, high: Option<(f64, bool)>| QuantityRange {
-        unit: unit.clone(),
-        low: low.map(|(low, _)| low),
-        low_exclusive: low.is_some_and(|(_, exclusive)| exclusive),
-        high: high.map(|(high, _)| high),
-        high_exclusive: high.is_some_and(|(_, exclusive)| exclusive),
-    };
-    Ok(match bounds(filter)? {
-        Bounds::Compared(comparator, value) => {
-            let value = limit(value)?;
-            match comparator {
-                Comparator::Eq => vec![range(Some((value, false)), Some((value, false)))],
-                Comparator::Ne => vec![range(None, Some((value, true))), range(Some((value, true)), None)],
-                Comparator::Lt => vec![range(None, Some((value, true)))],
-                Comparator::Le => vec![range(None, Some((value, false)))],
-                Comparator::Gt => vec![range(Some((value, true)), None)],
-                Comparator::Ge => vec![range(Some((value, false)), None)],
-            }
-        }
-        Bounds::Between(low, high) => {
-            let low = low.map(&limit).transpose()?.map(|low| (low, false));
-            let high = high.map(&limit).transpose()?.map(|high| (high, false));
-            vec![range(low, high)]
-        }
-    })
-}
-
-/// The unit in which results carry the analyte, and the step from the asked unit to it. Only units of the same kind are
-/// stepped between, which needs no rounding; amounts and masses both stand in every harmonised result.
-fn carried(analyte: &Analyte, asked: &str) -> Option<(String, Number)> {
-    let asked = fitted_unit(analyte, asked);
-    let sides = [&analyte.conventional.unit, &analyte.si.unit];
-    if let Some(unit) = sides.iter().find(|unit| ***unit == asked) {
-        return Some(((*unit).clone(), Number::ONE));
-    }
-    sides.into_iter().find_map(|unit| Some((unit.clone(), factor(&asked, unit)?)))
-}
-
-enum Bounds<'a> {
-    Compared(Comparator, &'a serde_json::Number),
-    Between(Option<&'a serde_json::Number>, Option<&'a serde_json::Number>),
-}
-
-/// The numbers of a filter, if it has those of its kind and no others.
-fn bounds(filter: &ValueFilter) -> Result<Bounds<'_>, CohortError> {
-    let (low, high) = (filter.min_value.as_ref(), filter.max_value.as_ref());
-    if filter.kind == FilterKind::Concept {
-        return refuse("a concept filter is not counted by this release");
-    }
-    if !filter.selected_concepts.is_empty() {
-        return refuse("selectedConcepts belong to a concept filter");
-    }
-    match (filter.kind, filter.comparator, &filter.value, low.or(high)) {
-        (FilterKind::QuantityComparator, Some(comparator), Some(value), None) => {
-            Ok(Bounds::Compared(comparator, value))
-        }
-        (FilterKind::QuantityComparator, ..) => refuse("quantity-comparator needs comparator and value, and no range"),
-        (_, None, None, Some(_)) => Ok(Bounds::Between(low, high)),
-        _ => refuse("quantity-range needs minValue or maxValue, and no comparator"),
-    }
-}
-
-/// Completed years: a person is 75 until the day before the 76th birthday.
-fn age(criterion: &Criterion, today: Date) -> Result<Test, CohortError> {
-    let Some(filter) = &criterion.value_filter else { return refuse("age needs a valueFilter") };
-    if !criterion.term_codes.is_empty() {
-        return refuse("age takes no termCodes");
-    }
-    if filter.unit.as_ref().is_none_or(|unit| unit.code != "a") {
-        return refuse("age is asked in years, UCUM a");
-    }
-    let at = match &criterion.at_date {
-        Some(text) => day(text)?,
-        None => today,
-    };
-    let (least, most) = match bounds(filter)? {
-        Bounds::Between(low, high) => (low.map(years).transpose()?, high.map(years).transpose()?),
-        Bounds::Compared(comparator, value) => {
-            let years = years(value)?;
-            match comparator {
-                Comparator::Eq => (Some(years), Some(years)),
-                Comparator::Lt => (None, Some(years - 1)),
-                Comparator::Le => (None, Some(years)),
-                Comparator::Gt => (Some(years + 1), None),
-                Comparator::Ge => (Some(years), None),
-                Comparator::Ne => return refuse("age does not take the comparator ne"),
-            }
-        }
-    };
-    if most.is_some_and(|most| most < 0 || least.is_some_and(|least| least > most)) {
-        return Ok(Test::Never);
-    }
-    // Nobody is counted before being born.
-    let latest = before(at, least.unwrap_or(0))?.tomorrow().map_err(|_| out_of_range())?;
-    let earliest = match most {
-        Some(most) => Some(before(at, most + 1)?.tomorrow().map_err(|_| out_of_range())?),
-        None => None,
-    };
-    Ok(Test::Born { from: earliest.map(|day| day.to_string()), to: Some(latest.to_string()) })
-}
-
-fn day(text: &str) -> Result<Date, CohortError> {
-    let shaped = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    let date = if shaped { text.parse::<Date>().ok() } else { None };
-    date.ok_or_else(|| CohortError::Question("atDate is a day, YYYY-MM-DD".to_owned()))
-}
-
-fn years(number: &serde_json::Number) -> Result<i64, CohortError> {
-    let years = number.to_string().parse::<i64>().ok().filter(|years| (0..=150).contains(years));
-    years.ok_or_else(|| CohortError::Question("an age is a whole number of years from 0 to 150".to_owned()))
-}
-
-/// The same day `years` ago; 28 February for 29 February.
-fn before(at: Date, years: i64) -> Result<Date, CohortError> {
-    let span = Span::new().try_years(years).map_err(|_| out_of_range())?;
-    at.checked_sub(span).map_err(|_| out_of_range())
-}
-
-fn out_of_range() -> CohortError {
-    CohortError::Question("the age is out of range".to_owned())
-}
-
-fn refuse<T>(message: &str) -> Result<T, CohortError> {
+pub(super) fn refuse<T>(message: &str) -> Result<T, CohortError> {
     Err(CohortError::Question(message.to_owned()))
 }

@@ -1,14 +1,19 @@
 //! Cohort questions: closed data, counted at each node from its own store in harmonised units, answered protected.
 
+mod age;
 pub mod answer;
 pub mod ask;
+mod canonical;
+pub mod catalog;
 pub mod count;
 pub mod disclosure;
+pub mod endpoints;
 pub mod pages;
+mod quantity;
 pub mod question;
 pub mod result;
 
-pub use ask::ask;
+pub use ask::{ask, ask_under};
 pub use result::result_json;
 
 use crate::fault::{Classified, Kind};

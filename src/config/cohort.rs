@@ -17,3 +17,19 @@ impl Default for CohortConfig {
         Self { threshold: 10, rounding: 10 }
     }
 }
+
+/// Below this a count can point at a person.
+const LEAST: u64 = 10;
+
+impl CohortConfig {
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        if self.threshold < LEAST {
+            return Err(format!("cohort.threshold must be at least {LEAST}"));
+        }
+        if self.rounding < LEAST {
+            return Err(format!("cohort.rounding must be at least {LEAST}"));
+        }
+        Ok(())
+    }
+}

@@ -85,7 +85,11 @@ impl Config {
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)
             .map_err(|error| ConfigError::Invalid { path: name.to_owned(), message: error.to_string() })?;
-        config.institution.check().map_err(|message| ConfigError::Invalid { path: name.to_owned(), message })?;
+        config
+            .institution
+            .check()
+            .and_then(|()| config.cohort.check())
+            .map_err(|message| ConfigError::Invalid { path: name.to_owned(), message })?;
         Ok(config)
     }
 
@@ -96,6 +100,7 @@ impl Config {
             }
         };
         resolve(&mut self.store.data);
+        self.store.keys.iter_mut().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|folder| resolve(&mut folder.path));
         for feed in &mut self.intake.csv {

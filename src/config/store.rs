@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Folder of the database (`watari.db`) and the keys (`keys/`). Readable by the node's user only.
+    /// Folder of the database (`watari.db`) and, unless said otherwise, the keys. Readable by the node's user only.
     pub data: PathBuf,
+    /// Folder of private keys and certificate; absent: `keys` in the data folder.
+    pub keys: Option<PathBuf>,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { data: PathBuf::from("var") }
+        Self { data: PathBuf::from("var"), keys: None }
     }
 }
 
@@ -26,6 +28,6 @@ impl StoreConfig {
 
     /// The folder of private keys and certificates.
     pub fn keys(&self) -> PathBuf {
-        self.data.join("keys")
+        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
     }
 }

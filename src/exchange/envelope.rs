@@ -16,6 +16,7 @@ use crate::clock;
 use crate::fault::{Classified, Kind};
 use crate::fhir;
 use crate::ids;
+use crate::store::audit::AuditEntry;
 use crate::store::deliveries::Delivery;
 use crate::store::peers::Peer;
 use crate::store::{Change, Changes, Expect, StoreError};
@@ -303,6 +304,22 @@ pub fn active_peer(here: &Institution, tls: &TlsPeer) -> Result<Peer, OpenError>
         .view(|view| view.peer_by_certificate(&tls.certificate_sha256))?
         .ok_or(OpenError::UnknownCertificate)?;
     if peer.is_active() { Ok(peer) } else { Err(OpenError::Revoked) }
+}
+
+/// Writes the refusal of a paired institution's request into the audit trail. Strangers are not written down: they
+/// could fill the disk. Blocks.
+pub fn note_refusal(here: &Institution, tls: &TlsPeer, error: &OpenError) {
+    let Ok(peer) = active_peer(here, tls) else { return };
+    let note = AuditEntry {
+        at: here.now(),
+        actor: format!("peer:{}", peer.id),
+        action: "message.refuse".to_owned(),
+        target: peer.id,
+        detail: serde_json::json!({"reason": error.to_string()}).to_string(),
+    };
+    if let Err(error) = here.store.commit(Changes::new().with(Change::Audit(note))) {
+        tracing::error!(%error, "a refusal could not be written into the audit trail");
+    }
 }
 
 fn bearer(authorization: Option<&str>) -> Result<&str, OpenError> {

@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod directory;
 pub mod endpoints;
 pub mod envelope;
+pub mod evidence;
 pub mod identity;
 pub mod jws;
 pub mod pairing;

@@ -26,8 +26,13 @@ pub fn accept_once(here: &Institution, message: &VerifiedMessage, effect: Change
         Err(CommitError::Unexpected(Expect::NotSeen { .. })) => {
             repeated(here, message)?.ok_or(AcceptError::Store(StoreError::Closed))
         }
-        Err(error) => Err(refusal(error)),
+        Err(error) => Err(refusal(here, message, error)),
     }
+}
+
+/// Spends the token of a question that is answered at once and has no other effect. Blocks.
+pub fn spend(here: &Institution, question: &VerifiedMessage) -> Result<(), AcceptError> {
+    here.store.commit(question.changes()).map_err(|error| refusal(here, question, error))
 }
 
 /// The original receipt, if this very message was accepted before. The request's token is spent by asking, when so.
@@ -36,11 +41,12 @@ pub fn repeated(here: &Institution, message: &VerifiedMessage) -> Result<Option<
     let seen = here.store.view(|view| view.seen(&message.peer().id, message.message_id()))?;
     let Some(seen) = seen else { return Ok(None) };
     if seen.body_sha256 == message.body_sha256() {
-        here.store.commit(message.changes()).map_err(refusal)?;
+        spend(here, message)?;
         return Ok(Some(seen.receipt));
     }
     let note = audit(message, "message.conflict", &here.now());
-    here.store.commit(message.changes().with(Change::Audit(note))).map_err(refusal)?;
+    let noted = here.store.commit(message.changes().with(Change::Audit(note)));
+    noted.map_err(|error| refusal(here, message, error))?;
     tracing::warn!(peer = %message.peer().id, message_id = message.message_id(), "message id used with other bytes");
     Err(AcceptError::OtherBody)
 }
@@ -76,10 +82,16 @@ impl Classified for AcceptError {
     }
 }
 
-/// What a failed commit means to the caller.
-pub fn refusal(error: CommitError) -> AcceptError {
+/// What a failed commit means to the caller. A replayed token is noted: it was stolen, or a partner's node errs.
+fn refusal(here: &Institution, message: &VerifiedMessage, error: CommitError) -> AcceptError {
     match error {
-        CommitError::Unexpected(Expect::TokenUnused { .. }) => AcceptError::Replayed,
+        CommitError::Unexpected(Expect::TokenUnused { .. }) => {
+            let note = audit(message, "message.replay", &here.now());
+            match here.store.commit(Changes::new().with(Change::Audit(note))) {
+                Err(CommitError::Store(error)) => AcceptError::Store(error),
+                _ => AcceptError::Replayed,
+            }
+        }
         CommitError::Unexpected(expect) => AcceptError::Moved(expect),
         CommitError::Store(error) => AcceptError::Store(error),
     }

@@ -203,18 +203,30 @@ async fn bounded_body(mut response: reqwest::Response, limit: usize) -> Result<B
 }
 
 /// Finds what TLS said below reqwest's error: a wrong certificate and a refusal need other remedies than a dead line.
+/// The refusal of our own certificate comes after the handshake (TLS 1.3) and is sometimes lost with the connection.
 fn why(error: reqwest::Error) -> TransportError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(cause) = source {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| cause.downcast_ref());
-        match tls {
-            Some(rustls::Error::InvalidCertificate(_)) => return TransportError::PeerIdentity,
-            Some(rustls::Error::AlertReceived(alert)) => return TransportError::RefusedByTls(format!("{alert:?}")),
-            _ => source = cause.source(),
-        }
+    match tls_cause(&error) {
+        Some(found) => found,
+        None if error.is_timeout() => TransportError::TimedOut,
+        None => TransportError::Unreachable,
     }
-    if error.is_timeout() { TransportError::TimedOut } else { TransportError::Unreachable }
+}
+
+fn tls_cause(error: &(dyn std::error::Error + 'static)) -> Option<TransportError> {
+    match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(_)) => return Some(TransportError::PeerIdentity),
+        Some(rustls::Error::AlertReceived(alert)) => return Some(TransportError::RefusedByTls(format!("{alert:?}"))),
+        _ => {}
+    }
+    // HTTP/2 keeps only the text of what TLS said.
+    if let Some(alert) = error.to_string().strip_prefix("received fatal alert: ") {
+        return Some(TransportError::RefusedByTls(alert.to_owned()));
+    }
+    // `source` of an I/O error skips the error it wraps.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => tls_cause(wrapped),
+        None => error.source().and_then(tls_cause),
+    }
 }
 
 /// Control characters and the marks that turn the direction of text.

@@ -1,6 +1,8 @@
 //! FHIR R4 (4.0.1) as JSON values: references, bundles, OperationOutcome, search grammar, system addresses. No I/O.
 
 pub mod bundle;
+pub mod dates;
+pub mod json;
 pub mod outcome;
 pub mod reference;
 pub mod search;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Catalog, Notes, Outcome};
 use crate::fhir::{codings, systems};
-use crate::terminology::{ATC, icd10};
+use crate::terminology::{ATC, icd10, site};
 
 /// Extension on an added coding: `equivalence` (target seen from the original) and `source` (the table).
 pub const CODE_MAPPING: &str = "https://watari.dev/fhir/StructureDefinition/code-mapping";
@@ -13,7 +13,7 @@ pub const CODE_MAPPING: &str = "https://watari.dev/fhir/StructureDefinition/code
 /// A diagnosis: the same code in WHO's ICD-10, and its category.
 pub(super) fn condition(catalog: &Catalog, resource: &mut Value, notes: &mut Notes<'_>) {
     let Some(concept) = resource.get_mut("code") else { return };
-    present_systems(catalog, concept, "code", notes);
+    known_equivalents(catalog, concept, "code", notes);
     let written: Vec<(String, String)> =
         codings(concept).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
     for (system, code) in written {
@@ -38,7 +38,7 @@ pub(super) fn condition(catalog: &Catalog, resource: &mut Value, notes: &mut Not
 /// A drug: the ATC code of its ingredient. Never a product of the other country.
 pub(super) fn medication(catalog: &Catalog, resource: &mut Value, element: &str, notes: &mut Notes<'_>) {
     let Some(concept) = resource.get_mut(element) else { return };
-    present_systems(catalog, concept, element, notes);
+    known_equivalents(catalog, concept, element, notes);
     let written: Vec<(String, String)> =
         codings(concept).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
     if written.iter().any(|(system, _)| system == ATC) {
@@ -87,8 +87,8 @@ pub(super) fn add(concept: &mut Value, element: &str, added: &Added<'_>, notes: 
     notes.add(element, added.source, Outcome::Added, format!("{}|{}", added.system, added.code));
 }
 
-/// Puts the present address of a code system beside an older one.
-pub(super) fn present_systems(catalog: &Catalog, concept: &mut Value, element: &str, notes: &mut Notes<'_>) {
+/// Puts beside a coding what needs no rule: the present address of its code system, and what the hospital's own map says.
+pub(super) fn known_equivalents(catalog: &Catalog, concept: &mut Value, element: &str, notes: &mut Notes<'_>) {
     let old: Vec<(String, String)> = codings(concept)
         .filter_map(|(system, code)| {
             let present = catalog.terminology.systems.present(system);
@@ -97,6 +97,17 @@ pub(super) fn present_systems(catalog: &Catalog, concept: &mut Value, element: &
         .collect();
     for (system, code) in old {
         let added = Added { system: &system, code: &code, equivalence: "equal", source: "present system address" };
+        add(concept, element, &added, notes);
+    }
+    let mapped: Vec<&site::Target> =
+        codings(concept).flat_map(|(system, code)| catalog.terminology.site.targets(system, code)).collect();
+    for target in mapped {
+        let added = Added {
+            system: &target.system,
+            code: &target.code,
+            equivalence: target.equivalence.as_str(),
+            source: "site code map",
+        };
         add(concept, element, &added, notes);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn convert_analyte(
         }
         Rule::AlkalinePhosphatase if from != to => refuse(&analyte.reason),
         _ if factor(from, to).is_some() => same_kind(value, from, to, Some(analyte)),
-        Rule::Molar(_) | Rule::Factor(_) | Rule::Valence => across(analyte, value, from, to),
+        Rule::Molar(_) | Rule::MolarNitrogen(_) | Rule::Factor(_) | Rule::Valence => across(analyte, value, from, to),
         Rule::Refused if !analyte.reason.is_empty() => refuse(&analyte.reason),
         _ => refuse(format!("{from} does not convert to {to}")),
     }
@@ -121,7 +121,7 @@ fn out_of_si(analyte: &Analyte, value: Number, to: &str) -> Option<Number> {
 
 fn conventional_to_si(analyte: &Analyte) -> Option<Number> {
     match &analyte.rule {
-        Rule::Molar(mass) => factor(&analyte.conventional.unit, "g/L")?
+        Rule::Molar(mass) | Rule::MolarNitrogen(mass) => factor(&analyte.conventional.unit, "g/L")?
             .checked_div(*mass)?
             .checked_mul(factor("mol/L", &analyte.si.unit)?),
         Rule::Factor(factor) => Some(*factor),
@@ -148,6 +148,9 @@ fn rule_across(analyte: &Analyte, from: &str, to: &str) -> Option<(String, bool)
     }
     match &analyte.rule {
         Rule::Molar(mass) => Some((format!("molar mass {} g/mol", decimal::write(*mass, 3).map(trim_zeros)?), false)),
+        Rule::MolarNitrogen(mass) => {
+            Some((format!("{} g of nitrogen per mol of urea", decimal::write(*mass, 3).map(trim_zeros)?), false))
+        }
         Rule::Factor(factor) => {
             let factor = decimal::write(*factor, 6).map(trim_zeros)?;
             Some((format!("factor {factor} {} per {}", analyte.si.unit, analyte.conventional.unit), false))

@@ -4,6 +4,7 @@
 mod codes;
 pub mod convert;
 mod decimal;
+mod extension;
 pub mod fold;
 mod names;
 mod results;
@@ -19,7 +20,9 @@ use serde_json::Value;
 
 pub use codes::CODE_MAPPING;
 pub use convert::{Conversion, convert, fitted as fitted_unit};
+pub use extension::comparable_quantities;
 pub use fold::{fold, variant_key};
+
 pub use scale::Scale;
 
 use crate::config::{Country, InstitutionConfig};
@@ -46,6 +49,13 @@ impl Catalog {
             units: units::Units::read_table("unit_aliases.csv", include_str!("../../config/codes/unit_aliases.csv"))?,
             eras: wareki::Eras::read("eras.csv", include_str!("../../config/codes/eras.csv"))?,
         })
+    }
+
+    /// The same with a hospital's own code map added (CSV, columns `system,code,target_system,target_code,equivalence`).
+    /// `name` is what an error calls the table.
+    pub fn with_site_map(mut self, name: &str, text: &str) -> Result<Self, TableError> {
+        self.terminology.site.add(name, text)?;
+        Ok(self)
     }
 
     /// The analyte that codes name; none if they name none, or two different ones.

@@ -1,14 +1,11 @@
 //! Laboratory results: the other country's code beside the code, the other unit system beside the quantity.
-//!
-//! Shape: on the Observation (or component), one extension [`systems::HARMONISED_QUANTITY`] per quantity, holding
-//! `quantity` (valueQuantity in UCUM) and `rule` (valueString). Where a value may not be compared across countries the
-//! extension holds `notConvertible` (valueString, the reason) instead, and the value takes no part in cohort counts.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::codes::{self, Added};
 use super::convert::{Conversion, convert_analyte, fitted};
 use super::decimal;
+use super::extension::{bar, forget_derived, push_quantity};
 use super::scale::{Scale, texts};
 use super::units::{Reading, factor};
 use super::{Catalog, HarmoniseSetting, Notes, Outcome};
@@ -52,7 +49,7 @@ fn result(
         return;
     }
     let code_element = format!("{path}code");
-    codes::present_systems(catalog, &mut record["code"], &code_element, notes);
+    codes::known_equivalents(catalog, &mut record["code"], &code_element, notes);
     let written: Vec<(&str, &str)> = codings(&record["code"]).collect();
     let Some(analyte) = catalog.analyte(&written) else {
         if record.get("valueQuantity").is_some() {
@@ -72,8 +69,8 @@ fn result(
         Ok(scale) => scale,
         Err(why) => {
             let element = format!("{path}valueQuantity");
-            notes.add(&element, &analyte.id, Outcome::NotConvertible, why.clone());
-            push_extension(record, json!({"url": "notConvertible", "valueString": why}), None);
+            notes.add(&element, &analyte.id, Outcome::NotConvertible, why.as_str());
+            bar(record, &why);
             return;
         }
     };
@@ -99,6 +96,15 @@ fn comparable(
                 _ if ifcc => Ok(None),
                 Some(day) if day < ALP_SWITCH => Err("Japanese result before 2020-04, measured by JSCC".to_owned()),
                 _ => Err("the method (JSCC or IFCC) is not stated".to_owned()),
+            }
+        }
+        Rule::MolarNitrogen(_) if factor(ucum, &analyte.si.unit).is_none() => {
+            let loinc = |code: &str| analyte.si.loinc.as_deref() == Some(code);
+            let mut written = codings(&record["code"]);
+            // The molar code serves urea and urea nitrogen alike; beside a mass it leaves open which is meant.
+            match written.all(|(system, code)| system == systems::LOINC && loinc(code)) {
+                true => Err(analyte.reason.clone()),
+                false => Ok(None),
             }
         }
         Rule::Refused if analyte.conventional.unit == analyte.si.unit => Err(analyte.reason.clone()),
@@ -260,42 +266,4 @@ fn note_unmapped(setting: &HarmoniseSetting, written: &[(&str, &str)], element: 
     };
     let whose = if system.starts_with(&setting.namespace) { "local code " } else { "" };
     notes.add(element, "analytes.csv", Outcome::Unmapped, format!("{whose}{system}|{code}"));
-}
-
-/// Derived quantities are this node's own reckoning from the original; what a sender or an earlier pass left there is
-/// dropped and reckoned anew.
-fn forget_derived(record: &mut Value) {
-    let Some(extensions) = record.get_mut("extension").and_then(Value::as_array_mut) else { return };
-    extensions.retain(|extension| extension["url"] != systems::HARMONISED_QUANTITY);
-    if extensions.is_empty()
-        && let Some(members) = record.as_object_mut()
-    {
-        members.shift_remove("extension");
-    }
-}
-
-fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &str) {
-    // The text was written by `decimal::write` or read as a number before, so this does not fail.
-    let Ok(number) = serde_json::from_str::<serde_json::Number>(value) else { return };
-    let mut quantity = Map::new();
-    quantity.insert("value".to_owned(), Value::Number(number));
-    if let Some(comparator) = record["valueQuantity"].get("comparator") {
-        quantity.insert("comparator".to_owned(), comparator.clone());
-    }
-    quantity.insert("unit".to_owned(), ucum.into());
-    quantity.insert("system".to_owned(), systems::UCUM.into());
-    quantity.insert("code".to_owned(), ucum.into());
-    push_extension(record, json!({"url": "quantity", "valueQuantity": quantity}), Some(rule));
-}
-
-fn push_extension(record: &mut Value, first: Value, rule: Option<&str>) {
-    let mut nested = vec![first];
-    if let Some(rule) = rule {
-        nested.push(json!({"url": "rule", "valueString": rule}));
-    }
-    let extension = json!({"url": systems::HARMONISED_QUANTITY, "extension": nested});
-    match record.get_mut("extension").and_then(Value::as_array_mut) {
-        Some(extensions) => extensions.push(extension),
-        None => record["extension"] = json!([extension]),
-    }
 }

@@ -1,1 +1,5 @@
-//! (to be written)
+//! The record: how new resources become part of it, how they are found, and whose they are.
+
+pub mod accept;
+pub mod index;
+pub mod parameters;

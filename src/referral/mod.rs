@@ -4,6 +4,7 @@ mod act;
 pub mod consent;
 pub mod delivered;
 pub mod enclosure;
+pub mod endpoints;
 pub mod incoming;
 pub mod message;
 pub mod names;

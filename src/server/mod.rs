@@ -1,6 +1,7 @@
 //! The doors: listeners, their limits, who is let in, and the one place where a failure becomes an HTTP answer.
 
 mod connections;
+pub mod health;
 pub mod listen;
 pub mod outside;
 pub mod peer;

@@ -46,8 +46,8 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let here = Institution::from_ref(state);
         let message = open(request, here.clone()).await?;
-        here.store.write(message.changes()).await.map_err(receive::refusal)?;
-        Ok(Self(message))
+        let spent = tokio::task::spawn_blocking(move || receive::spend(&here, &message).map(|()| message));
+        Ok(Self(spent.await.unwrap_or(Err(StoreError::Closed.into()))?))
     }
 }
 
@@ -115,6 +115,7 @@ async fn open(request: Request, here: Institution) -> Result<VerifiedMessage, Pr
         };
         envelope::open(&here, &tls, request, body).inspect_err(|error| {
             tracing::warn!(certificate_sha256 = %tls.certificate_sha256, %error, "a peer's request was refused");
+            envelope::note_refusal(&here, &tls, error);
         })
     });
     Ok(opened.await.unwrap_or(Err(StoreError::Closed.into()))?)

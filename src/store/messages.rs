@@ -88,6 +88,8 @@ pub trait MessageView {
     fn message(&self, id: &str) -> Result<Option<MessageRecord>, StoreError>;
     /// A page of messages, newest first; `raw` is left empty.
     fn messages(&self, filter: &MessageFilter) -> Result<Vec<MessageRecord>, StoreError>;
+    /// Whether a message with these bytes came from this source by this channel before.
+    fn is_known(&self, channel: &str, source: &str, sha256: &str) -> Result<bool, StoreError>;
     /// Totals.
     fn message_counts(&self) -> Result<MessageCounts, StoreError>;
 }

@@ -52,6 +52,9 @@ pub enum Rule {
     Ucum,
     /// By molar mass, g/mol.
     Molar(Number),
+    /// By the mass of nitrogen in a mole of urea. One mmol/L is the same of urea and of urea nitrogen, a mass is not: its
+    /// code must say that nitrogen is meant.
+    MolarNitrogen(Number),
     /// By a published factor from the conventional to the SI unit.
     Factor(Number),
     /// By the charge of the ion.
@@ -190,6 +193,7 @@ fn rule(name: &str, amount: Option<&str>) -> Result<Rule, String> {
     Ok(match name {
         "ucum" => Rule::Ucum,
         "molar" => Rule::Molar(number(amount)?),
+        "molar-nitrogen" => Rule::MolarNitrogen(number(amount)?),
         "factor" => Rule::Factor(number(amount)?),
         "valence" => Rule::Valence,
         "hba1c" => Rule::HbA1c,

@@ -16,8 +16,6 @@ struct Row {
     system: String,
     /// A code, or its beginning followed by `*`.
     code: String,
-    #[allow(dead_code)]
-    source: String,
 }
 
 impl Ingredients {

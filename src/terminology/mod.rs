@@ -7,6 +7,7 @@ pub mod analytes;
 pub mod equivalence;
 pub mod icd10;
 pub mod ingredients;
+pub mod site;
 pub mod systems;
 
 use crate::fault::{Classified, Kind};
@@ -23,6 +24,8 @@ pub struct Terminology {
     pub systems: systems::Systems,
     /// Drugs by ingredient.
     pub ingredients: ingredients::Ingredients,
+    /// The hospital's own map; empty unless it gives one.
+    pub site: site::SiteMap,
 }
 
 impl Terminology {
@@ -35,6 +38,7 @@ impl Terminology {
                 "ingredients.csv",
                 include_str!("../../config/codes/ingredients.csv"),
             )?,
+            site: site::SiteMap::default(),
         })
     }
 }

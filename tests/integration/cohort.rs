@@ -8,7 +8,7 @@ use watari::cohort::question::{Checked, check, schema};
 use watari::cohort::{CohortError, count};
 use watari::config::Country;
 use watari::fhir::{codings, systems};
-use watari::harmonise::{HarmoniseSetting, builtin, harmonise_resource};
+use watari::harmonise::{HarmoniseSetting, builtin, comparable_quantities, harmonise_resource};
 use watari::store::records::{IndexRow, IndexValue, ResourceWrite, StoredResource};
 use watari::store::{Change, Changes, Handle, sqlite::SqliteStore};
 
@@ -36,7 +36,7 @@ impl Hospital {
 
     fn count(&self, question: Value) -> u64 {
         let checked = check(question.to_string().as_bytes()).unwrap();
-        let plan = count::plan(builtin().unwrap(), &checked, "2026-11-24T12:00:00Z".parse().unwrap()).unwrap();
+        let plan = count::plan(builtin().unwrap(), &checked, jiff::civil::date(2026, 11, 24)).unwrap();
         self.store.view(|view| count::count(view, &plan)).unwrap()
     }
 }
@@ -77,18 +77,9 @@ fn index(resource: &Value) -> Vec<IndexRow> {
         let to = born.parse::<jiff::civil::Date>().unwrap().tomorrow().unwrap().to_string();
         rows.push(row("birthdate", IndexValue::Date { from: born.to_owned(), to }));
     }
-    let extensions = resource["extension"].as_array().into_iter().flatten();
-    let harmonised: Vec<&Value> = extensions
-        .filter(|extension| extension["url"] == systems::HARMONISED_QUANTITY)
-        .map(|extension| &extension["extension"][0])
-        .collect();
-    if harmonised.iter().any(|nested| nested["url"] == "notConvertible") {
-        return rows;
-    }
-    for quantity in harmonised.iter().map(|nested| &nested["valueQuantity"]).chain([&resource["valueQuantity"]]) {
-        if let (Some(value), Some(unit)) = (quantity["value"].as_f64(), quantity["code"].as_str()) {
-            rows.push(row("value-quantity", IndexValue::Quantity { value, unit: unit.to_owned() }));
-        }
+    for (value, unit) in comparable_quantities(resource) {
+        let value = value.as_f64().unwrap();
+        rows.push(row("value-quantity", IndexValue::Quantity { value, unit: unit.to_owned() }));
     }
     rows
 }
@@ -238,6 +229,33 @@ fn a_question_means_the_same_in_both_countries() {
     }
 }
 
+/// Every entry of the catalogue makes a question that can be counted, in each of its units.
+#[test]
+fn the_catalogue_can_be_asked() {
+    let entries = watari::cohort::catalog::entries(builtin().unwrap());
+    assert!(entries.len() > 50);
+    let hospital = Hospital::new(Country::Ca);
+    for entry in entries {
+        for unit in entry["units"].as_array().unwrap() {
+            let question = json!({"context": entry["context"], "termCodes": entry["termCodes"], "valueFilter":
+                {"type": "quantity-range", "minValue": 1, "unit": {"code": unit}}});
+            assert_eq!(hospital.count(asked(json!([[question]]), json!([]))), 0, "{entry}");
+        }
+    }
+}
+
+#[test]
+fn urea_in_canada_is_asked_as_urea_nitrogen_in_japan() {
+    let [canada, japan] = [Hospital::new(Country::Ca), Hospital::new(Country::Jp)];
+    canada.put("Observation", "o", "p", observation(systems::LOINC, "22664-7", "7.5", "mmol/L", "final"));
+    japan.put("Observation", "o", "p", observation(systems::JLAC10, "3C025000002327201", "21.0", "mg/dL", "final"));
+    for (code, value, unit) in [("3094-0", 20.5, "mg/dL"), ("22664-7", 7.4, "mmol/L")] {
+        for hospital in [&canada, &japan] {
+            assert_eq!(hospital.count(asked(json!([[lab(code, "ge", json!(value), unit)]]), json!([]))), 1, "{code}");
+        }
+    }
+}
+
 #[test]
 fn japanese_codes_ask_canadian_records() {
     let [canada, japan] = hospitals();
@@ -256,9 +274,14 @@ fn values_that_may_not_be_compared_are_not_counted() {
     let mut old = observation(systems::LOINC, "4548-4", "9.9", "%", "final");
     old["effectiveDateTime"] = json!("2010-01-01");
     hospital.put("Observation", "a1", "a", old);
+    let mut jds = observation(systems::LOINC, "4548-4", "6.4", "%", "final");
+    jds["code"]["text"] = json!("ＨｂＡ１ｃ（ＪＤＳ）");
+    hospital.put("Observation", "a3", "a", jds);
     let alp = observation(systems::JLAC10, "3B070000002327101", "300", "U/L", "final");
     hospital.put("Observation", "a2", "a", alp);
-    assert_eq!(hospital.count(asked(json!([[lab("4548-4", "ge", json!(6.5), "%")]]), json!([]))), 0);
+    assert_eq!(hospital.count(asked(json!([[lab("4548-4", "ge", json!(6.9), "%")]]), json!([]))), 0);
+    assert_eq!(hospital.count(asked(json!([[lab("4548-4", "eq", json!(6.8), "%")]]), json!([]))), 1, "JDS 6.4");
+    assert_eq!(hospital.count(asked(json!([[lab("4548-4", "eq", json!(6.4), "%")]]), json!([]))), 0, "not NGSP");
     assert_eq!(hospital.count(asked(json!([[lab("6768-6", "ge", json!(100), "U/L")]]), json!([]))), 0);
 }
 
@@ -328,7 +351,7 @@ fn what_cannot_be_counted_is_refused_and_says_why() {
     ];
     for (question, why) in cases {
         let refused = check(question.to_string().as_bytes())
-            .and_then(|checked| count::plan(builtin().unwrap(), &checked, "2026-11-24T12:00:00Z".parse().unwrap()));
+            .and_then(|checked| count::plan(builtin().unwrap(), &checked, jiff::civil::date(2026, 11, 24)));
         match refused {
             Err(CohortError::Question(text)) => assert!(text.contains(why), "{text:?} does not say {why:?}"),
             other => panic!("{question} gave {other:?} instead of {why:?}"),

@@ -92,6 +92,28 @@ fn a_bundle_is_harmonised_entry_by_entry() {
     assert!(notes.iter().all(|note| note.resource == "urn:uuid:0c8e3b9e-9d0f-4a45-8f39-5a3b6fd2a001"));
 }
 
+/// A hospital maps its own codes; what it maps is then harmonised like any other.
+#[test]
+fn a_site_map_opens_local_codes() {
+    let map = "system,code,target_system,target_code,equivalence\n\
+               https://toronto.example/fhir/CodeSystem/LAB,GLU,http://loinc.org,14749-6,equivalent\n";
+    let catalog = Catalog::builtin().unwrap().with_site_map("lab.csv", map).unwrap();
+    let case = cases().into_iter().find(|case| case.ends_with("ca-local-code")).unwrap();
+    let mut resource = read(&case.join("input.json"));
+    harmonise_resource(&catalog, &setting(&case), &mut resource);
+    let codes: Vec<_> = resource["code"]["coding"].as_array().unwrap().iter().map(|coding| &coding["code"]).collect();
+    assert_eq!(codes, ["GLU", "14749-6", "3D010000002327101"]);
+    let quantities = watari::harmonise::comparable_quantities(&resource);
+    let texts: Vec<_> = quantities.iter().map(|(value, unit)| format!("{value} {unit}")).collect();
+    assert_eq!(texts, ["5.5 mmol/L", "99 mg/dL"]);
+    for (broken, line) in
+        [("system,code\na,b\n", 2), ("system,code,target_system,target_code,equivalence\na,b,c,,equal", 2)]
+    {
+        let error = Catalog::builtin().unwrap().with_site_map("lab.csv", broken).unwrap_err();
+        assert_eq!((error.table.as_str(), error.line), ("lab.csv", line), "{error}");
+    }
+}
+
 mod broken {
     use proptest::prelude::*;
 

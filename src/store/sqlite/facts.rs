@@ -16,10 +16,11 @@ pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Resul
     let mut sql = "SELECT DISTINCT t.patient FROM search_token t WHERE t.kind = ?1 AND t.parameter = 'code' \
                    AND t.patient IS NOT NULL AND ("
         .to_owned();
-    for (position, (system, code)) in query.codes.iter().enumerate() {
-        sql.push_str(if position == 0 { "" } else { " OR " });
-        sql.push_str(&format!("(t.code = {} AND t.system = {})", bind(&mut values, code), bind(&mut values, system)));
-    }
+    let exact = query.codes.iter().map(|(system, code)| {
+        format!("(t.code = {} AND t.system = {})", bind(&mut values, code), bind(&mut values, system))
+    });
+    let any: Vec<String> = exact.collect();
+    sql.push_str(&any.join(" OR "));
     sql.push(')');
     if !query.quantities.is_empty() {
         sql.push_str(" AND EXISTS (SELECT 1 FROM search_quantity q WHERE q.kind = t.kind AND q.id = t.id AND (");

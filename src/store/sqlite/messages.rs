@@ -77,6 +77,11 @@ impl MessageView for Snapshot<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    fn is_known(&self, channel: &str, source: &str, sha256: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE sha256 = ?3 AND channel = ?1 AND source = ?2)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([channel, source, sha256], |row| row.get(0))?)
+    }
+
     fn message_counts(&self) -> Result<MessageCounts, StoreError> {
         let sql = "SELECT COUNT(*), COUNT(*) FILTER (WHERE status = 'translated'),
                    COUNT(*) FILTER (WHERE status = 'quarantined') FROM message";

@@ -1,0 +1,56 @@
+//! `watari cohort`: check and run cohort questions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::{Context, Failure, Outcome, runtime};
+use crate::access::{Role, Staff};
+use crate::cohort::{self, question};
+use crate::node::Purpose;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Say whether a question can be asked, and its id.
+    Check {
+        /// The question (schemas/cohort-question.schema.json).
+        file: PathBuf,
+    },
+    /// Ask the own node and every paired one.
+    Run {
+        /// The question.
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    match &args.verb {
+        Verb::Check { file } => {
+            let checked = question::check(&read(file)?)?;
+            let sha256 = checked.sha256();
+            context
+                .print(&json!({"question_sha256": sha256}), &format!("The question can be asked. Its id is {sha256}."));
+        }
+        Verb::Run { file } => {
+            let bytes = read(file)?;
+            let (_, parts) = context.parts(Purpose::Care)?;
+            let staff = Staff { user: "user:command-line".to_owned(), role: Role::Researcher };
+            let sha256 = runtime()?.block_on(cohort::ask(&parts.here, &staff, &bytes))?;
+            let result: Value = parts.here.store.view(|view| cohort::result_json(view, &sha256))?;
+            let text = serde_json::to_string_pretty(&result).unwrap_or_default();
+            context.print(&result, &text);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+}

@@ -1,0 +1,118 @@
+//! Evidence of one delivered message: the exact bytes, the sender's signature, the recipient's receipt, and the keys as
+//! they were. Both ends hold the same; it is checked offline, without a node, years later.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+use super::Institution;
+use super::envelope::{self, MessageClaims};
+use super::jws::{self, JwsError, PublicKey};
+use super::receipt::{self, ReceiptClaims};
+use crate::fault::{Classified, Kind};
+use crate::ids;
+use crate::store::StoreError;
+
+/// One message and all that proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The exact bytes, base64.
+    pub body: String,
+    /// The sending institution's signature, a compact JWS.
+    pub message_signature: String,
+    /// The receiving institution's receipt, a compact JWS.
+    pub receipt: String,
+    /// Key of the sending institution when it signed.
+    pub sender_key: PublicKey,
+    /// Key of the receiving institution when it signed.
+    pub recipient_key: PublicKey,
+}
+
+impl Evidence {
+    /// Of a message this institution sent; none before its receipt has come. Blocks.
+    pub fn of_sent(here: &Institution, message_id: &str) -> Result<Option<Self>, EvidenceError> {
+        let found = here.store.view(|view| {
+            let Some(delivery) = view.delivery(message_id)? else { return Ok::<_, StoreError>(None) };
+            Ok(view.peer(&delivery.peer)?.map(|peer| (delivery, peer)))
+        })?;
+        let Some((delivery, peer)) = found else { return Ok(None) };
+        let Some(receipt) = delivery.receipt else { return Ok(None) };
+        Ok(Some(Self {
+            body: BASE64.encode(&delivery.body),
+            message_signature: delivery.signature,
+            receipt,
+            sender_key: here.identity.public_key().clone(),
+            recipient_key: PublicKey::parse(&peer.signing_key)?,
+        }))
+    }
+
+    /// Of a message this institution received. Blocks.
+    pub fn of_received(here: &Institution, peer_id: &str, message_id: &str) -> Result<Option<Self>, EvidenceError> {
+        let (seen, peer) =
+            here.store.view(|view| Ok::<_, StoreError>((view.seen(peer_id, message_id)?, view.peer(peer_id)?)))?;
+        let (Some(seen), Some(peer)) = (seen, peer) else { return Ok(None) };
+        Ok(Some(Self {
+            body: BASE64.encode(&seen.body),
+            message_signature: seen.signature,
+            receipt: seen.receipt,
+            sender_key: PublicKey::parse(&peer.signing_key)?,
+            recipient_key: here.identity.public_key().clone(),
+        }))
+    }
+}
+
+/// What verified evidence says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedEvidence {
+    /// What the sender signed.
+    pub message: MessageClaims,
+    /// What the recipient signed.
+    pub receipt: ReceiptClaims,
+}
+
+/// Checks an evidence file. That the keys in it are those of the two institutions is for the reader to compare, by
+/// their thumbprints.
+pub fn verify(file: &[u8]) -> Result<VerifiedEvidence, EvidenceError> {
+    let evidence: Evidence = serde_json::from_slice(file).map_err(|_| EvidenceError::Unreadable)?;
+    let body = BASE64.decode(&evidence.body).map_err(|_| EvidenceError::Unreadable)?;
+    let message: MessageClaims = jws::verify(&evidence.sender_key, envelope::TYPE, &evidence.message_signature)?;
+    let receipt: ReceiptClaims = jws::verify(&evidence.recipient_key, receipt::TYPE, &evidence.receipt)?;
+    if message.body_sha256 != ids::sha256_hex(&body) {
+        return Err(EvidenceError::OtherBody);
+    }
+    let one_message = (&message.message_id, &message.sender, &message.recipient, &message.body_sha256)
+        == (&receipt.message_id, &receipt.sender, &receipt.recipient, &receipt.body_sha256);
+    if one_message { Ok(VerifiedEvidence { message, receipt }) } else { Err(EvidenceError::OtherMessage) }
+}
+
+/// Evidence that proves nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The bytes are not those that were signed.
+    #[error("the body is not the one that was signed")]
+    OtherBody,
+    /// Signature and receipt are about different messages.
+    #[error("the receipt is for another message than the signature")]
+    OtherMessage,
+    /// A signature does not hold.
+    #[error(transparent)]
+    Signature(#[from] JwsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Not an evidence file.
+    #[error("this is not an evidence file")]
+    Unreadable,
+}
+
+impl Classified for EvidenceError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::OtherBody | Self::OtherMessage => Kind::Unprocessable,
+            Self::Signature(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Unreadable => Kind::Malformed,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! search-type, <https://hl7.org/fhir/R4/http.html#search>, by GET and by POST. The parameters served stand in
+//! `records::parameters`; a parameter or modifier that is not served is refused, never ignored: an ignored filter
+//! would show the wrong patients.
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::{known_type, value_response};
+use crate::access::Staff;
+use crate::access::permit::{Permission, check};
+use crate::exchange::Institution;
+use crate::fault::Kind;
+use crate::fhir::search::{Criterion, Match, Prefix, Search};
+use crate::fhir::{bundle, dates};
+use crate::harmonise::fold;
+use crate::records::parameters::{self, ParameterType};
+use crate::server::problem::Problem;
+use crate::web::bearer::Bearer;
+
+/// Results on a page, unless `_count` says otherwise.
+const PAGE: usize = 50;
+/// Largest page.
+const LARGEST_PAGE: usize = 1000;
+/// Furthest result that paging reaches.
+const FURTHEST: usize = 1_000_000;
+
+/// `GET /fhir/{type}?…`
+pub(super) async fn search(
+    Bearer(staff): Bearer,
+    State(here): State<Institution>,
+    Path(kind): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    run(&here, &staff, kind, query.unwrap_or_default()).await
+}
+
+/// `POST /fhir/{type}/_search`
+pub(super) async fn search_by_post(
+    Bearer(staff): Bearer,
+    State(here): State<Institution>,
+    Path(kind): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let query = String::from_utf8(body.to_vec()).map_err(|_| Problem::new(Kind::Malformed, "the form is not UTF-8"))?;
+    run(&here, &staff, kind, query).await
+}
+
+async fn run(here: &Institution, staff: &Staff, kind: String, query: String) -> Result<Response, Problem> {
+    check(staff, Permission::ReadRecord)?;
+    known_type(&kind)?;
+    let pairs = form_pairs(&query)?;
+    let search = parse(kind, &pairs)?;
+    let asked = search.clone();
+    let found = here.store.read(move |view| view.search(&asked)).await?;
+    let shown = found.resources.len();
+    let entries = found
+        .resources
+        .into_iter()
+        .map(|resource| {
+            let content: Value = serde_json::from_str(&resource.json)
+                .map_err(|_| Problem::new(Kind::Internal, format!("{}/{} is damaged", resource.kind, resource.id)))?;
+            Ok(json!({
+                "fullUrl": format!("{}/{}/{}", here.config.namespace, resource.kind, resource.id),
+                "resource": content,
+                "search": {"mode": "match"},
+            }))
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
+    let mut answer = bundle::of("searchset", entries);
+    answer["total"] = json!(found.total);
+    answer["link"] = links(&search, &pairs, shown, found.total);
+    Ok(value_response(StatusCode::OK, &answer))
+}
+
+fn form_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+    serde_urlencoded::from_str(query).map_err(|_| Problem::new(Kind::Malformed, "the query cannot be read"))
+}
+
+/// Reads a query, refusing what is not served.
+fn parse(kind: String, pairs: &[(String, String)]) -> Result<Search, Problem> {
+    let mut search = Search { kind, criteria: Vec::new(), count: PAGE, offset: 0 };
+    for (name, value) in pairs {
+        match name.as_str() {
+            "_count" => search.count = number(name, value)?.clamp(1, LARGEST_PAGE),
+            "_offset" => search.offset = number(name, value)?.min(FURTHEST),
+            "_id" => search.criteria.push(Criterion {
+                parameter: "_id".to_owned(),
+                any: value.split(',').map(|id| Match::Id(id.to_owned())).collect(),
+            }),
+            "_format" if value.contains("json") => {}
+            _ => search.criteria.push(criterion(&search.kind, name, value)?),
+        }
+    }
+    Ok(search)
+}
+
+fn number(name: &str, value: &str) -> Result<usize, Problem> {
+    value.parse().map_err(|_| Problem::new(Kind::Malformed, format!("{name} must be a whole number")))
+}
+
+fn criterion(kind: &str, name: &str, value: &str) -> Result<Criterion, Problem> {
+    // `subject` and `patient` are the same parameter here: every subject kept is a patient.
+    let name = if name == "subject" { "patient" } else { name };
+    let parameter = parameters::find(kind, name).filter(|found| found.kind != ParameterType::Quantity);
+    let Some(parameter) = parameter else {
+        return Err(Problem::new(
+            Kind::NotSupported,
+            format!("search parameter {name:?} of {kind} is not served by this release"),
+        ));
+    };
+    let any = value
+        .split(',')
+        .map(|value| match parameter.kind {
+            ParameterType::Token => Ok(token(value)),
+            ParameterType::Text => Ok(Match::Text(fold(value))),
+            ParameterType::Reference => Ok(Match::Reference(value.to_owned())),
+            ParameterType::Date | ParameterType::Quantity => date(name, value),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Criterion { parameter: parameter.name.to_owned(), any })
+}
+
+fn token(value: &str) -> Match {
+    match value.split_once('|') {
+        Some((system, code)) => Match::Token { system: Some(system.to_owned()), code: code.to_owned() },
+        None => Match::Token { system: None, code: value.to_owned() },
+    }
+}
+
+fn date(name: &str, value: &str) -> Result<Match, Problem> {
+    let (prefix, date) = match value.get(..2) {
+        Some("eq") => (Prefix::Eq, &value[2..]),
+        Some("lt") => (Prefix::Lt, &value[2..]),
+        Some("le") => (Prefix::Le, &value[2..]),
+        Some("gt") => (Prefix::Gt, &value[2..]),
+        Some("ge") => (Prefix::Ge, &value[2..]),
+        _ => (Prefix::Eq, value),
+    };
+    let (from, to) = dates::range(date).ok_or_else(|| {
+        Problem::new(Kind::Malformed, format!("{name}: this is not a FHIR date with an eq, lt, le, gt or ge prefix"))
+    })?;
+    Ok(Match::Date { prefix, from, to })
+}
+
+fn links(search: &Search, pairs: &[(String, String)], shown: usize, total: u64) -> Value {
+    let page = |offset: usize| {
+        let kept = pairs.iter().filter(|(name, _)| name != "_offset" && name != "_count");
+        let mut pairs: Vec<(String, String)> = kept.cloned().collect();
+        pairs.push(("_count".to_owned(), search.count.to_string()));
+        pairs.push(("_offset".to_owned(), offset.to_string()));
+        format!("{}?{}", search.kind, serde_urlencoded::to_string(pairs).unwrap_or_default())
+    };
+    let mut links = vec![json!({"relation": "self", "url": page(search.offset)})];
+    let next = search.offset + shown;
+    if (next as u64) < total && shown > 0 {
+        links.push(json!({"relation": "next", "url": page(next)}));
+    }
+    Value::Array(links)
+}

@@ -1,0 +1,111 @@
+//! transaction, <https://hl7.org/fhir/R4/http.html#transaction>: all entries or none.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::{json_body, value_response};
+use crate::access::Staff;
+use crate::access::permit::{Permission, check};
+use crate::exchange::Institution;
+use crate::fault::Kind;
+use crate::fhir::bundle;
+use crate::harmonise::{self, HarmoniseSetting};
+use crate::records::accept::{self, AcceptError, Done, EntryOutcome, Origin};
+use crate::server::problem::Problem;
+use crate::store::audit::AuditEntry;
+use crate::store::{Change, Changes, CommitError, Expect};
+use crate::web::bearer::Bearer;
+
+/// How often a transaction is resolved anew when another act changed the record in between.
+const ATTEMPTS: usize = 5;
+
+/// `POST /fhir`
+pub(super) async fn transaction(
+    Bearer(staff): Bearer,
+    State(here): State<Institution>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    check(&staff, Permission::WriteRecord)?;
+    let transaction = json_body(&headers, &body)?;
+    if transaction.get("type").and_then(Value::as_str) == Some("batch") {
+        return Err(Problem::new(Kind::NotSupported, "batch is not served by this release; send a transaction"));
+    }
+    let outcomes = commit(&here, &staff, transaction, Origin::default()).await?;
+    let entries = outcomes.iter().map(response_entry).collect();
+    Ok(value_response(StatusCode::OK, &bundle::of("transaction-response", entries)))
+}
+
+fn response_entry(outcome: &EntryOutcome) -> Value {
+    let status = if outcome.done == Done::Created { "201 Created" } else { "200 OK" };
+    json!({"response": {
+        "status": status,
+        "location": format!("{}/{}/_history/{}", outcome.kind, outcome.id, outcome.version),
+        "etag": format!("W/\"{}\"", outcome.version),
+    }})
+}
+
+/// Commits a transaction for `staff`, with its audit entry.
+pub(super) async fn commit(
+    here: &Institution,
+    staff: &Staff,
+    mut transaction: Value,
+    origin: Origin,
+) -> Result<Vec<EntryOutcome>, Problem> {
+    let (here, staff) = (here.clone(), staff.clone());
+    // Every way into the record harmonises: a cohort question must find what came by this door too.
+    let catalog = harmonise::builtin().map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+    harmonise::harmonise_bundle(catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
+    let work = tokio::task::spawn_blocking(move || commit_now(&here, &staff, &transaction, &origin));
+    work.await.map_err(|_| Problem::new(Kind::Internal, "the transaction was interrupted"))?
+}
+
+fn commit_now(
+    here: &Institution,
+    staff: &Staff,
+    transaction: &Value,
+    origin: &Origin,
+) -> Result<Vec<EntryOutcome>, Problem> {
+    for _ in 0..ATTEMPTS {
+        let now = here.now();
+        let accepted = here.store.view(|view| accept::accept(view, &now, transaction, origin)).map_err(with_element)?;
+        let audit = AuditEntry {
+            at: now,
+            actor: staff.user.clone(),
+            action: "record.write".to_owned(),
+            target: accepted
+                .entries
+                .iter()
+                .map(|entry| format!("{}/{}", entry.kind, entry.id))
+                .collect::<Vec<_>>()
+                .join(" "),
+            detail: String::new(),
+        };
+        let mut changes = Changes { expect: accepted.expect, changes: accepted.changes };
+        changes.changes.push(Change::Audit(audit));
+        match here.store.commit(changes) {
+            Ok(()) => return Ok(accepted.entries),
+            // Somebody else wrote one of the resources since the snapshot: resolve again.
+            Err(CommitError::Unexpected(Expect::ResourceVersion { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Problem::new(Kind::Conflict, "the resources kept changing while they were written; try again"))
+}
+
+/// Names the element to blame, where the structure check knows it.
+fn with_element(error: AcceptError) -> Problem {
+    let element = match &error {
+        AcceptError::Structure { cause: fhir_json::StructureError::UnknownElement(path), .. } => Some(path.clone()),
+        AcceptError::Structure { entry, .. } => Some(format!("Bundle.entry[{entry}].resource")),
+        _ => None,
+    };
+    let problem = Problem::from(error);
+    match element {
+        Some(path) => problem.at(path),
+        None => problem,
+    }
+}

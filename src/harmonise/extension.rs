@@ -1,0 +1,78 @@
+//! Derived quantities on a record.
+//!
+//! Shape: on the Observation (or component), one extension [`systems::HARMONISED_QUANTITY`] per quantity, holding
+//! `quantity` (valueQuantity in UCUM) and `rule` (valueString). Where a value may not be compared across countries the
+//! extension holds `notConvertible` (valueString, the reason) instead, and the value takes no part in cohort counts.
+
+use serde_json::{Map, Value, json};
+
+use crate::fhir::systems;
+
+/// The numbers by which a result may be found and compared, each with its UCUM unit: the original, if it is in UCUM, and
+/// the harmonised ones. None for a result that may not be compared, and none for "less than" and "more than" results,
+/// which are no numbers.
+pub fn comparable_quantities(record: &Value) -> Vec<(&serde_json::Number, &str)> {
+    let extensions = record["extension"].as_array().into_iter().flatten();
+    let derived: Vec<&Value> = extensions
+        .filter(|extension| extension["url"] == systems::HARMONISED_QUANTITY)
+        .filter_map(|extension| extension["extension"].as_array()?.first())
+        .collect();
+    let barred = derived.iter().any(|first| first["url"] == "notConvertible");
+    if barred || record["valueQuantity"].get("comparator").is_some() {
+        return Vec::new();
+    }
+    // A derived number in the original's own unit corrects it: a JDS percentage is not an NGSP percentage.
+    let corrected = derived.iter().any(|first| first["valueQuantity"]["code"] == record["valueQuantity"]["code"]);
+    let original = (!corrected).then_some(&record["valueQuantity"]);
+    let all = original.into_iter().chain(derived.iter().map(|first| &first["valueQuantity"]));
+    all.filter(|quantity| quantity["system"] == systems::UCUM)
+        .filter_map(|quantity| match (&quantity["value"], quantity["code"].as_str()) {
+            (Value::Number(value), Some(unit)) => Some((value, unit)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Derived quantities are this node's own reckoning from the original; what a sender or an earlier pass left there is
+/// dropped and reckoned anew.
+pub(super) fn forget_derived(record: &mut Value) {
+    let Some(extensions) = record.get_mut("extension").and_then(Value::as_array_mut) else { return };
+    extensions.retain(|extension| extension["url"] != systems::HARMONISED_QUANTITY);
+    if extensions.is_empty()
+        && let Some(members) = record.as_object_mut()
+    {
+        members.shift_remove("extension");
+    }
+}
+
+/// Puts a derived quantity on a record, with the comparator of the original.
+pub(super) fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &str) {
+    // The text was written by `decimal::write` or read as a number before, so this does not fail.
+    let Ok(number) = serde_json::from_str::<serde_json::Number>(value) else { return };
+    let mut quantity = Map::new();
+    quantity.insert("value".to_owned(), Value::Number(number));
+    if let Some(comparator) = record["valueQuantity"].get("comparator") {
+        quantity.insert("comparator".to_owned(), comparator.clone());
+    }
+    quantity.insert("unit".to_owned(), ucum.into());
+    quantity.insert("system".to_owned(), systems::UCUM.into());
+    quantity.insert("code".to_owned(), ucum.into());
+    push_extension(record, json!({"url": "quantity", "valueQuantity": quantity}), Some(rule));
+}
+
+/// Says on a record that its value may not be compared, and why.
+pub(super) fn bar(record: &mut Value, why: &str) {
+    push_extension(record, json!({"url": "notConvertible", "valueString": why}), None);
+}
+
+fn push_extension(record: &mut Value, first: Value, rule: Option<&str>) {
+    let mut nested = vec![first];
+    if let Some(rule) = rule {
+        nested.push(json!({"url": "rule", "valueString": rule}));
+    }
+    let extension = json!({"url": systems::HARMONISED_QUANTITY, "extension": nested});
+    match record.get_mut("extension").and_then(Value::as_array_mut) {
+        Some(extensions) => extensions.push(extension),
+        None => record["extension"] = json!([extension]),
+    }
+}

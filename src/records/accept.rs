@@ -1,0 +1,357 @@
+//! New resources become part of the record: a transaction bundle is resolved against what is there and becomes one list
+//! of changes. Nothing is written here; the caller commits the changes together with its own.
+//!
+//! Rules of <https://hl7.org/fhir/R4/http.html#transaction>, and of the gateway: the same content again is no new
+//! version; an event older than the one recorded does not overwrite it; a bundle is taken whole or not at all.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::index;
+use crate::fault::{Classified, Kind};
+use crate::fhir::{self, bundle, reference};
+use crate::ids;
+use crate::store::records::{ResourceWrite, StoredResource};
+use crate::store::{Change, Expect, StoreError, View};
+
+/// Entries of one bundle at most.
+pub const MAX_ENTRIES: usize = 5_000;
+
+/// Where a bundle comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The received message, for the history.
+    pub message_id: Option<String>,
+    /// The event's own time, RFC 3339 UTC; the later event wins.
+    pub event_time: Option<String>,
+    /// The `urn:uuid` of a created entry becomes its id. Only for bundles made by our own translation, whose UUIDs are
+    /// derived from business identifiers; a stranger's would let him choose ids.
+    pub ids_from_full_url: bool,
+}
+
+/// What a bundle does to the record.
+#[derive(Debug, Default)]
+pub struct Accepted {
+    /// What must still hold at commit.
+    pub expect: Vec<Expect>,
+    /// What is written.
+    pub changes: Vec<Change>,
+    /// Outcome of each entry, in order.
+    pub entries: Vec<EntryOutcome>,
+    /// Logical id of the first patient the bundle is about.
+    pub patient: Option<String>,
+}
+
+/// What became of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryOutcome {
+    /// Resource type.
+    pub kind: String,
+    /// Logical id.
+    pub id: String,
+    /// Version after.
+    pub version: u64,
+    /// What happened.
+    pub done: Done,
+}
+
+/// What happened to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// A new resource.
+    Created,
+    /// A new version.
+    Updated,
+    /// The same content was there already.
+    Unchanged,
+    /// A later event was there already; this one is kept with its message only.
+    Older,
+}
+
+/// Why a bundle is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// Not a transaction bundle, an entry without resource or request, too many entries.
+    #[error("{0}")]
+    Malformed(String),
+    /// An entry's resource is not valid FHIR R4.
+    #[error("entry {entry}: {cause}")]
+    Structure {
+        /// Position, from 0.
+        entry: usize,
+        /// What is wrong.
+        cause: fhir_json::StructureError,
+    },
+    /// Two entries write the same resource.
+    #[error("entry {entry} writes {target}, which an entry before it writes too")]
+    Twice {
+        /// Position, from 0.
+        entry: usize,
+        /// `Type/id`.
+        target: String,
+    },
+    /// A conditional request matches several resources.
+    #[error("entry {entry}: the condition matches more than one {kind}; merge them first")]
+    Ambiguous {
+        /// Position, from 0.
+        entry: usize,
+        /// Resource type.
+        kind: String,
+    },
+    /// A reference leads nowhere.
+    #[error("reference {0} leads to no entry of the bundle")]
+    Dangling(String),
+    /// Not built.
+    #[error("entry {entry}: {method} is not served in a transaction by this release")]
+    Method {
+        /// Position, from 0.
+        entry: usize,
+        /// HTTP method.
+        method: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Classified for AcceptError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Malformed(_) => Kind::Malformed,
+            Self::Structure { .. } | Self::Twice { .. } | Self::Dangling(_) => Kind::Unprocessable,
+            Self::Ambiguous { .. } => Kind::PreconditionFailed,
+            Self::Method { .. } => Kind::NotSupported,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// Resolves a transaction bundle against the record.
+pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) -> Result<Accepted, AcceptError> {
+    let entries = checked_entries(transaction)?;
+    let mut targets = Vec::with_capacity(entries.len());
+    let mut addresses = HashMap::new();
+    for (position, entry) in entries.iter().enumerate() {
+        let target = resolve(view, position, entry, origin)?;
+        if let Some(full_url) = entry.get("fullUrl").and_then(Value::as_str) {
+            addresses.insert(full_url.to_owned(), format!("{}/{}", target.kind, target.id));
+        }
+        targets.push(target);
+    }
+    no_resource_twice(&targets)?;
+    let mut accepted = Accepted::default();
+    for (entry, target) in entries.iter().zip(targets) {
+        let mut resource = entry["resource"].clone();
+        relink(&mut resource, &addresses)?;
+        put(&mut accepted, now, resource, target, origin);
+    }
+    Ok(accepted)
+}
+
+fn checked_entries(transaction: &Value) -> Result<Vec<&Value>, AcceptError> {
+    if transaction.get("type").and_then(Value::as_str) != Some("transaction") {
+        return Err(AcceptError::Malformed("Bundle.type must be transaction".to_owned()));
+    }
+    let entries: Vec<&Value> = bundle::entries(transaction).collect();
+    if entries.len() > MAX_ENTRIES {
+        return Err(AcceptError::Malformed(format!("a transaction may have at most {MAX_ENTRIES} entries")));
+    }
+    for (entry, content) in entries.iter().enumerate() {
+        let resource =
+            content.get("resource").ok_or_else(|| AcceptError::Malformed(format!("entry {entry} has no resource")))?;
+        fhir_json::check(resource).map_err(|cause| AcceptError::Structure { entry, cause })?;
+    }
+    Ok(entries)
+}
+
+/// The resource an entry writes.
+struct Target {
+    kind: String,
+    id: String,
+    existing: Option<StoredResource>,
+    /// The condition `ifNoneExist` found it: leave it as it is.
+    leave: bool,
+}
+
+fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> Result<Target, AcceptError> {
+    let kind = fhir::resource_type(&content["resource"]).unwrap_or("").to_owned();
+    let request = &content["request"];
+    let text = |name: &str| request.get(name).and_then(Value::as_str);
+    let missing = || AcceptError::Malformed(format!("entry {entry} has no request with method and url"));
+    let (method, url) = (text("method").ok_or_else(missing)?, text("url").ok_or_else(missing)?);
+    let new_id = || created_id(content, origin);
+    match (method, url.split_once('?')) {
+        ("PUT", Some((_, query))) => {
+            let existing = conditional(view, entry, &kind, query)?;
+            let id = existing.as_ref().map_or_else(new_id, |found| found.id.clone());
+            Ok(Target { kind, id, existing, leave: false })
+        }
+        ("PUT", None) => {
+            let id = url.strip_prefix(&format!("{kind}/")).filter(|id| fhir::is_valid_id(id)).ok_or_else(|| {
+                AcceptError::Malformed(format!("entry {entry}: request.url must be {kind}/id or {kind}?identifier=…"))
+            })?;
+            let existing = view.resource(&kind, id)?;
+            Ok(Target { kind, id: id.to_owned(), existing, leave: false })
+        }
+        ("POST", _) => match text("ifNoneExist") {
+            Some(query) => {
+                let existing = conditional(view, entry, &kind, query)?;
+                let id = existing.as_ref().map_or_else(new_id, |found| found.id.clone());
+                let leave = existing.is_some();
+                Ok(Target { kind, id, existing, leave })
+            }
+            None => {
+                let id = new_id();
+                let existing = view.resource(&kind, &id)?;
+                // An id derived from the source is there already: this very thing was created before.
+                let leave = existing.is_some();
+                Ok(Target { kind, id, existing, leave })
+            }
+        },
+        (method, _) => Err(AcceptError::Method { entry, method: method.to_owned() }),
+    }
+}
+
+fn created_id(content: &Value, origin: &Origin) -> String {
+    content
+        .get("fullUrl")
+        .and_then(Value::as_str)
+        .and_then(|url| url.strip_prefix("urn:uuid:"))
+        .filter(|id| origin.ids_from_full_url && fhir::is_valid_id(id))
+        .map_or_else(ids::fresh, str::to_owned)
+}
+
+/// Finds the resource of a condition. Conditions are by `identifier=system|value`, the one kind that identifies.
+fn conditional(view: &dyn View, entry: usize, kind: &str, query: &str) -> Result<Option<StoredResource>, AcceptError> {
+    let (system, value) = query
+        .strip_prefix("identifier=")
+        .and_then(|token| token.rsplit_once('|'))
+        .filter(|(_, value)| !value.is_empty())
+        .ok_or_else(|| AcceptError::Malformed(format!("entry {entry}: a condition must be identifier=system|value")))?;
+    let mut found = view.by_identifier(kind, &percent_decoded(system), &percent_decoded(value))?;
+    if found.len() > 1 {
+        return Err(AcceptError::Ambiguous { entry, kind: kind.to_owned() });
+    }
+    Ok(found.pop())
+}
+
+/// Undoes percent-encoding; text that is not valid encoding stays as written.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = (byte == b'%').then(|| tail.get(..2)).flatten().and_then(|pair| std::str::from_utf8(pair).ok());
+        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn no_resource_twice(targets: &[Target]) -> Result<(), AcceptError> {
+    let mut seen = std::collections::HashSet::new();
+    for (entry, target) in targets.iter().enumerate() {
+        if !seen.insert((&target.kind, &target.id)) {
+            return Err(AcceptError::Twice { entry, target: format!("{}/{}", target.kind, target.id) });
+        }
+    }
+    Ok(())
+}
+
+fn relink(resource: &mut Value, addresses: &HashMap<String, String>) -> Result<(), AcceptError> {
+    let mut dangling = None;
+    reference::rewrite(resource, &mut |target| {
+        let found = addresses.get(target).cloned();
+        if found.is_none() && target.starts_with("urn:uuid:") {
+            dangling.get_or_insert_with(|| target.to_owned());
+        }
+        found
+    });
+    dangling.map_or(Ok(()), |target| Err(AcceptError::Dangling(target)))
+}
+
+fn put(accepted: &mut Accepted, now: &str, mut resource: Value, target: Target, origin: &Origin) {
+    let Target { kind, id, existing, leave } = target;
+    set_id(&mut resource, &id);
+    let patient = reference::patient_of(&resource).map(str::to_owned);
+    if accepted.patient.is_none() {
+        accepted.patient.clone_from(&patient);
+    }
+    let before = existing.as_ref().map(|found| found.version);
+    let done = match &existing {
+        None => Done::Created,
+        Some(found) if leave || same_content(&found.json, &resource) => Done::Unchanged,
+        Some(found) if is_older(origin.event_time.as_deref(), found.event_time.as_deref()) => Done::Older,
+        Some(_) => Done::Updated,
+    };
+    let writes = matches!(done, Done::Created | Done::Updated);
+    let version = before.unwrap_or(0) + u64::from(writes);
+    accepted.entries.push(EntryOutcome { kind: kind.clone(), id: id.clone(), version, done });
+    if !writes {
+        return;
+    }
+    stamp(&mut resource, version, now);
+    accepted.expect.push(Expect::ResourceVersion { kind: kind.clone(), id: id.clone(), version: before });
+    accepted.changes.push(Change::PutResource(ResourceWrite {
+        index: index::rows(&resource),
+        resource: StoredResource {
+            kind,
+            id,
+            version,
+            last_updated: now.to_owned(),
+            event_time: origin.event_time.clone(),
+            json: resource.to_string(),
+        },
+        patient,
+        message_id: origin.message_id.clone(),
+    }));
+}
+
+/// Both times known and the new one earlier. An unknown time never loses against a known one: it may be newer.
+fn is_older(new: Option<&str>, recorded: Option<&str>) -> bool {
+    matches!((new, recorded), (Some(new), Some(recorded)) if new < recorded)
+}
+
+/// `id` right after `resourceType`, as FHIR's examples write it.
+fn set_id(resource: &mut Value, id: &str) {
+    if let Value::Object(members) = resource {
+        members.shift_remove("id");
+        members.shift_insert(1.min(members.len()), "id".to_owned(), json!(id));
+    }
+}
+
+fn stamp(resource: &mut Value, version: u64, now: &str) {
+    if let Value::Object(members) = resource {
+        let place = 2.min(members.len());
+        let mut meta = members.shift_remove("meta").filter(Value::is_object).unwrap_or_else(|| json!({}));
+        meta["versionId"] = json!(version.to_string());
+        meta["lastUpdated"] = json!(now);
+        members.shift_insert(place, "meta".to_owned(), meta);
+    }
+}
+
+/// Whether the stored JSON says the same, apart from version and time of update.
+fn same_content(stored: &str, new: &Value) -> bool {
+    let Ok(mut stored) = serde_json::from_str::<Value>(stored) else { return false };
+    let mut new = new.clone();
+    for resource in [&mut stored, &mut new] {
+        if let Some(meta) = resource.get_mut("meta").and_then(Value::as_object_mut) {
+            meta.shift_remove("versionId");
+            meta.shift_remove("lastUpdated");
+            if meta.is_empty()
+                && let Value::Object(members) = resource
+            {
+                members.shift_remove("meta");
+            }
+        }
+    }
+    stored == new
+}

@@ -1,0 +1,123 @@
+//! Invariants of R4 that no single row can see. What breaks one is taken out again and booked as dropped: a resource that
+//! a server refuses would lose everything else with it.
+
+use serde_json::{Map, Value, json};
+
+use super::context::Work;
+use super::resources::Instance;
+use crate::fhir::systems;
+
+/// Makes a resource hold its invariants.
+pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
+    let number = instance.number;
+    let withdraw = |path: &str, reason: &str| work.ledger.withdraw(number, path, reason);
+    match instance.row.resource_type.as_str() {
+        "Condition" => condition(&mut instance.body, &withdraw),
+        "AllergyIntolerance" => allergy(&mut instance.body, &withdraw),
+        "Observation" => vital_sign(&mut instance.body),
+        _ => {}
+    }
+    let kind = instance.row.resource_type.clone();
+    let mut body = Value::Object(std::mem::take(&mut instance.body));
+    periods(&mut body, &kind, &withdraw);
+    if let Value::Object(body) = body {
+        instance.body = body;
+    }
+}
+
+type Withdraw<'a> = &'a dyn Fn(&str, &str);
+
+fn status_code<'a>(body: &'a Map<String, Value>, element: &str) -> Option<&'a str> {
+    body.get(element)?.pointer("/coding/0/code")?.as_str()
+}
+
+/// con-4: an abated condition is not active. con-5: one entered in error has no clinical status.
+fn condition(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+    let in_error = status_code(body, "verificationStatus") == Some("entered-in-error");
+    if in_error && body.remove("clinicalStatus").is_some() {
+        withdraw("Condition.clinicalStatus", "a condition entered in error has no clinical status in FHIR");
+    }
+    let ended = matches!(status_code(body, "clinicalStatus"), None | Some("inactive" | "resolved" | "remission"));
+    if !ended && body.remove("abatementDateTime").is_some() {
+        withdraw("Condition.abatementDateTime", "an end date contradicts the status, which says the condition goes on");
+    }
+    if body.contains_key("onsetDateTime") && body.remove("onsetString").is_some() {
+        withdraw("Condition.onsetString", "the onset is given as a date already");
+    }
+}
+
+/// ait-2: an allergy entered in error has no clinical status.
+fn allergy(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+    if status_code(body, "verificationStatus") == Some("entered-in-error") && body.remove("clinicalStatus").is_some() {
+        withdraw("AllergyIntolerance.clinicalStatus", "an allergy entered in error has no clinical status in FHIR");
+    }
+    if body.contains_key("onsetDateTime") && body.remove("onsetString").is_some() {
+        withdraw("AllergyIntolerance.onsetString", "the onset is given as a date already");
+    }
+}
+
+/// LOINC codes that R4 itself binds to its vital signs profiles (<https://hl7.org/fhir/R4/observation-vitalsigns.html>).
+const VITAL_SIGNS: [&str; 13] = [
+    "85353-1", "9279-1", "8867-4", "2708-6", "59408-5", "8310-5", "8302-2", "9843-4", "29463-7", "39156-5", "85354-9",
+    "8480-6", "8462-4",
+];
+
+/// A vital sign says that it is one, when it was measured, and if it has no value that it has none.
+fn vital_sign(body: &mut Map<String, Value>) {
+    let code = body.get("code").cloned().unwrap_or(Value::Null);
+    let is_vital =
+        crate::fhir::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
+    if !is_vital {
+        return;
+    }
+    let category = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]});
+    match body.get_mut("category") {
+        Some(Value::Array(categories)) if categories.contains(&category) => {}
+        Some(Value::Array(categories)) => categories.push(category),
+        _ => drop(body.insert("category".to_owned(), json!([category]))),
+    }
+    if !body.keys().any(|element| element.starts_with("effective")) {
+        let absent = json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
+        body.insert("_effectiveDateTime".to_owned(), absent);
+    }
+    if !body
+        .keys()
+        .any(|element| element.starts_with("value") || element == "component" || element == "dataAbsentReason")
+    {
+        let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
+        body.insert("dataAbsentReason".to_owned(), json!({"coding": [{"system": system, "code": "unknown"}]}));
+    }
+}
+
+/// per-1: a period does not end before it starts. Which of the two is wrong nobody knows; the end goes.
+fn periods(value: &mut Value, path: &str, withdraw: Withdraw<'_>) {
+    match value {
+        Value::Object(map) => {
+            let backwards = match (map.get("start").and_then(Value::as_str), map.get("end").and_then(Value::as_str)) {
+                (Some(start), Some(end)) => is_after(start, end),
+                _ => false,
+            };
+            if backwards {
+                map.remove("end");
+                withdraw(&format!("{path}.end"), "the period would end before it starts");
+            }
+            for (name, inner) in map.iter_mut() {
+                periods(inner, &format!("{path}.{name}"), withdraw);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| periods(item, path, withdraw)),
+        _ => {}
+    }
+}
+
+/// Compares two dateTimes: as instants where both are, else by the date they share.
+fn is_after(start: &str, end: &str) -> bool {
+    let instant = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    match (instant(start), instant(end)) {
+        (Some(start), Some(end)) => start > end,
+        _ => {
+            let length = start.len().min(end.len()).min(10);
+            start.get(..length) > end.get(..length)
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What rows and data types may ask of the message while it is built.
+
+use std::cell::{Cell, RefCell};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::Order;
+use super::groups::Group;
+use super::ledger::{Leaf, Ledger, Target};
+use super::piece::Piece;
+use crate::translate::Setting;
+use crate::translate::datatypes::{coded, time};
+use crate::translate::rows::Rules;
+use crate::translate::rows::reference::{Condition, FieldRef, FieldRefs, Test};
+
+/// The state of one translation.
+pub(crate) struct Work<'a> {
+    pub order: &'a Order<'a>,
+    pub groups: Vec<Group>,
+    pub ledger: Ledger,
+    /// Practitioners and Locations met on the way.
+    parties: RefCell<Vec<Party>>,
+    zone_assumed: Cell<usize>,
+    minutes_assumed: Cell<usize>,
+    ambiguous: Cell<usize>,
+}
+
+/// A person or place that is made only where it is missing.
+pub(crate) struct Party {
+    pub full_url: String,
+    pub query: String,
+    pub resource: Value,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(order: &'a Order<'a>, groups: Vec<Group>) -> Self {
+        Self {
+            order,
+            groups,
+            ledger: Ledger::open(order.message),
+            parties: RefCell::new(Vec::new()),
+            zone_assumed: Cell::new(0),
+            minutes_assumed: Cell::new(0),
+            ambiguous: Cell::new(0),
+        }
+    }
+
+    /// The segments of a name in a group.
+    pub(crate) fn own<'w>(&'w self, group: usize, name: &'w str) -> impl Iterator<Item = usize> + 'w {
+        self.groups[group]
+            .segments
+            .iter()
+            .copied()
+            .filter(move |index| self.order.message.segments[*index].name == name)
+    }
+
+    /// The first segment of a name in the groups around a group.
+    pub(crate) fn above(&self, group: usize, name: &str) -> Option<usize> {
+        let parent = self.groups[group].parent?;
+        self.own(parent, name).next().or_else(|| self.above(parent, name))
+    }
+
+    /// The segments of a name in the groups within a group.
+    pub(crate) fn below(&self, group: usize, name: &str) -> Vec<usize> {
+        (0..self.groups.len())
+            .filter(|other| *other != group && self.is_within(*other, group))
+            .flat_map(|other| self.own(other, name).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Whether a group is another or stands within it.
+    pub(crate) fn is_within(&self, group: usize, outer: usize) -> bool {
+        group == outer || self.groups[group].parent.is_some_and(|parent| self.is_within(parent, outer))
+    }
+
+    /// The first of the fields that holds a time.
+    pub(crate) fn first_time(&self, fields: &FieldRefs) -> Option<Timestamp> {
+        let zone = &self.order.setting.zone;
+        fields.0.iter().find_map(|field| {
+            let segment = self.order.message.first(&field.segment)?;
+            let text = segment.text(field.field, field.component.unwrap_or(1))?;
+            time::read(text, zone)?.timestamp(zone)
+        })
+    }
+
+    pub(crate) fn take_parties(&self) -> Vec<Party> {
+        self.parties.take()
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let zone = self.order.setting.zone.iana_name().unwrap_or("the institution's zone").to_owned();
+        let counted = [
+            (self.zone_assumed.get(), format!("times without an offset were read in {zone}")),
+            (self.minutes_assumed.get(), "times give only the hour; minutes were written as 00".to_owned()),
+            (
+                self.ambiguous.get(),
+                "times fall into a change of daylight saving; the offset before it was taken".to_owned(),
+            ),
+        ];
+        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")).collect()
+    }
+}
+
+/// The place in the message that a row is applied at.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub rules: &'a Rules,
+    pub setting: &'a Setting,
+    pub work: &'a Work<'a>,
+    /// The group of the resource.
+    pub group: usize,
+    /// The segment in hand, which answers for its name.
+    pub segment: Option<usize>,
+    /// Where what is read goes.
+    pub target: &'a Target,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(work: &'a Work<'a>, group: usize, segment: Option<usize>, target: &'a Target) -> Self {
+        Self { rules: work.order.rules, setting: work.order.setting, work, group, segment, target }
+    }
+
+    /// The segment a reference means: the one in hand, else the group's, the groups' around it, or the groups' within.
+    fn find(&self, name: &str) -> Option<usize> {
+        let in_hand = self.segment.filter(|index| self.work.order.message.segments[*index].name == name);
+        in_hand
+            .or_else(|| self.work.own(self.group, name).next())
+            .or_else(|| self.work.above(self.group, name))
+            .or_else(|| self.work.below(self.group, name).first().copied())
+    }
+
+    /// Text of a field: one component, or the whole first repetition.
+    pub(crate) fn field_text(&self, field: &FieldRef) -> Option<String> {
+        let segments = if field.all {
+            self.work.own(self.group, &field.segment).collect()
+        } else {
+            self.find(&field.segment).into_iter().collect::<Vec<_>>()
+        };
+        let texts: Vec<String> = segments.into_iter().filter_map(|segment| self.text_in(segment, field)).collect();
+        (!texts.is_empty()).then(|| texts.join("\u{1f}"))
+    }
+
+    fn text_in(&self, segment: usize, field: &FieldRef) -> Option<String> {
+        if field.field == 0 {
+            return Some(field.segment.clone());
+        }
+        let piece = self.piece_at(segment, field.field)?;
+        match field.component {
+            Some(component) => piece.get(component),
+            None => piece.whole(),
+        }
+    }
+
+    /// Text of the first of several fields that holds something.
+    pub(crate) fn first_text(&self, fields: &FieldRefs) -> Option<String> {
+        fields.0.iter().find_map(|field| self.field_text(field))
+    }
+
+    /// Text of a field written as `OBX-2`.
+    pub(crate) fn text(&self, field: &str) -> Option<String> {
+        self.field_text(&field.parse().ok()?)
+    }
+
+    /// Whether a condition holds here.
+    pub(crate) fn holds(&self, condition: &Condition) -> bool {
+        let code = || {
+            let mut fields = condition.fields.clone();
+            for field in &mut fields.0 {
+                field.component = field.component.or(Some(1));
+            }
+            self.first_text(&fields)
+        };
+        match &condition.test {
+            Test::Present => self.first_text(&condition.fields).is_some(),
+            Test::Absent => self.first_text(&condition.fields).is_none(),
+            Test::In(values) => code().is_some_and(|code| values.contains(&code)),
+            Test::NotIn(values) => code().is_none_or(|code| !values.contains(&code)),
+        }
+    }
+
+    fn piece_at(&self, segment: usize, field: usize) -> Option<Piece<'a>> {
+        let repetitions = self.work.order.message.segments[segment].field(field);
+        let repetition = repetitions.first()?;
+        let at = Leaf { segment, field, repetition: 1, ..Leaf::default() };
+        Some(Piece::repetition(repetition, &self.work.ledger, at, self.target))
+    }
+
+    /// Reads another field for the element in hand.
+    pub(crate) fn with_piece<T>(&self, fields: &FieldRefs, read: impl FnOnce(Piece<'a>) -> T) -> Option<T> {
+        let piece = fields.0.iter().find_map(|field| {
+            let piece = self.piece_at(self.find(&field.segment)?, field.field)?;
+            let piece = field.component.map_or(piece, |component| piece.component(component));
+            (!piece.is_empty()).then_some(piece)
+        })?;
+        Some(read(piece))
+    }
+
+    /// OBX-3 as a CodeableConcept.
+    pub(crate) fn observation_code(&self) -> Value {
+        let Ok(fields) = "OBX-3".parse() else { return Value::Object(Map::new()) };
+        self.with_piece(&fields, |piece| coded::plain_concept(self, &piece))
+            .flatten()
+            .unwrap_or_else(|| Value::Object(Map::new()))
+    }
+
+    /// Counts what had to be assumed of a time.
+    pub(crate) fn note_time(&self, moment: &time::Moment) {
+        let add = |cell: &Cell<usize>, yes: bool| cell.set(cell.get() + usize::from(yes));
+        add(&self.work.zone_assumed, moment.zone_assumed);
+        add(&self.work.minutes_assumed, moment.minutes_assumed);
+        add(&self.work.ambiguous, moment.ambiguous);
+    }
+
+    /// Adds a person or place to the bundle and gives its address. The same identifier is the same party.
+    pub(crate) fn party(&self, resource: Value, system: &str, value: &str) -> String {
+        let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or("");
+        let full_url = format!("urn:uuid:{}", crate::ids::derived(&[&self.setting.namespace, kind, system, value]));
+        let mut parties = self.work.parties.borrow_mut();
+        match parties.iter_mut().find(|party| party.full_url == full_url) {
+            Some(party) => {
+                if party.resource.get("name").is_none()
+                    && let Some(name) = resource.get("name")
+                {
+                    party.resource["name"] = name.clone();
+                }
+            }
+            None => {
+                let query = super::conditional_query(system, value);
+                parties.push(Party { full_url: full_url.clone(), query, resource });
+            }
+        }
+        full_url
+    }
+}

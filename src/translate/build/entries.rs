@@ -1,0 +1,71 @@
+//! Finished resources → entries of the transaction: how each is found again, and when it is written.
+
+use serde_json::{Value, json};
+
+use super::context::Work;
+use super::resources::Instance;
+use crate::translate::setting::percent;
+
+/// Writes all entries but Provenance.
+///
+/// A message that speaks for demographics writes the Patient; any other makes one only where it is missing, so that a
+/// result does not overwrite a fuller registration. Clinical resources are written by their derived identifier: the same
+/// record again is the same resource.
+pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value> {
+    let mut entries = Vec::new();
+    for (at, instance) in instances.into_iter().enumerate() {
+        let is_patient = at == 0;
+        let (system, value) = instance.key;
+        let mut body = instance.body;
+        if !is_patient {
+            let own = json!({"system": system, "value": value});
+            match body.get_mut("identifier") {
+                Some(Value::Array(identifiers)) => identifiers.insert(0, own),
+                _ => drop(body.insert("identifier".to_owned(), json!([own]))),
+            }
+        }
+        let kind = &instance.row.resource_type;
+        let query = conditional_query(&system, &value);
+        let request = if is_patient && !work.order.row.demographics {
+            json!({"method": "POST", "url": kind, "ifNoneExist": query})
+        } else {
+            json!({"method": "PUT", "url": format!("{kind}?{query}")})
+        };
+        entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
+    }
+    for party in work.take_parties() {
+        let kind = party.resource["resourceType"].clone();
+        let request = json!({"method": "POST", "url": kind, "ifNoneExist": party.query});
+        entries.push(json!({"fullUrl": party.full_url, "resource": party.resource, "request": request}));
+    }
+    entries
+}
+
+/// `identifier=system|value`, escaped as a search value and as a URL.
+pub(crate) fn conditional_query(system: &str, value: &str) -> String {
+    let escaped = |text: &str| {
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars() {
+            if matches!(c, '\\' | '|' | ',' | '$') {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        percent(&out, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':' | b'/'))
+    };
+    format!("identifier={}|{}", escaped(system), escaped(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::conditional_query;
+
+    #[test]
+    fn values_cannot_break_out_of_the_query() {
+        assert_eq!(conditional_query("urn:oid:1.2", "7|8&_id=9"), "identifier=urn:oid:1.2|7%5C%7C8%26_id%3D9");
+        assert_eq!(
+            conditional_query("https://a.example/identifier/patient", "00 1"),
+            "identifier=https://a.example/identifier/patient|00%201"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! Applies rows to a message: segments are grouped, resources made and linked, the account closed, the bundle written.
+
+mod constraints;
+mod context;
+mod entries;
+mod groups;
+mod ledger;
+mod piece;
+mod resources;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::hl7v2::message::Message;
+use super::losses::LossReport;
+use super::rows::Rules;
+use super::rows::file::MessageRow;
+use super::{Refused, RefusedCode, Setting, provenance};
+
+pub(crate) use context::{Context, Work};
+pub(crate) use entries::conditional_query;
+pub(crate) use ledger::{Leaf, Target};
+pub(crate) use piece::Piece;
+
+/// What is to be built, and from what.
+pub(crate) struct Order<'a> {
+    pub rules: &'a Rules,
+    pub setting: &'a Setting,
+    pub message: &'a Message,
+    pub row: &'a MessageRow,
+    /// The bytes as received; Provenance names their digest.
+    pub original: &'a [u8],
+    /// What Provenance calls the act.
+    pub kind: &'a str,
+    /// Set for a version that must stand beside the current one and never in its place.
+    pub history: Option<&'a str>,
+    /// The source name of a field, where it is not `PID-3`.
+    pub column: &'a dyn Fn(usize) -> Option<String>,
+    /// When the source gives no time of its own.
+    pub fallback_time: Option<Timestamp>,
+}
+
+/// What was built.
+pub(crate) struct Built {
+    pub bundle: Value,
+    pub losses: LossReport,
+    pub warnings: Vec<String>,
+    pub event_time: Option<Timestamp>,
+}
+
+/// Builds the bundle of a message.
+pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
+    let groups = groups::arrange(order.message, &order.row.group);
+    let work = Work::new(order, groups);
+    let mut instances = resources::make(&work)?;
+    resources::link(&work, &mut instances);
+    for instance in &mut instances {
+        constraints::hold(&work, instance);
+    }
+    let event_time = work.first_time(&order.row.event_time).or(order.fallback_time);
+    let mut entries = entries::write(&work, instances);
+    let said = entries.iter().filter_map(|entry| entry["fullUrl"].as_str()).map(str::to_owned).collect();
+    entries.push(provenance::entry(&work, said, event_time));
+    provenance::book(&work);
+    let warnings = work.warnings();
+    let losses = work.ledger.close(order.message, order.column, &|segment| order.rules.knows_segment(segment));
+    let bundle = crate::fhir::bundle::of("transaction", entries);
+    Ok(Built { bundle, losses, warnings, event_time })
+}
+
+fn missing_patient() -> Refused {
+    Refused::new(
+        RefusedCode::MissingPatient,
+        "the message names no patient identifier, so it cannot be filed under anybody; have the sender fill PID-3",
+    )
+    .at("PID-3")
+}

@@ -1,0 +1,111 @@
+//! A piece of the source in the hands of a data type: reading a part through [`Piece::take`] books it as mapped.
+
+use super::ledger::{Leaf, Ledger, NULL, Target};
+use crate::translate::hl7v2::message::{Component, Repetition};
+
+/// A repetition of a field, or one component of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    parts: Parts<'a>,
+    ledger: &'a Ledger,
+    at: Leaf,
+    target: &'a Target,
+}
+
+#[derive(Clone, Copy)]
+enum Parts<'a> {
+    Components(&'a Repetition),
+    Subcomponents(&'a Component),
+}
+
+impl<'a> Piece<'a> {
+    /// A whole repetition.
+    pub(crate) fn repetition(repetition: &'a Repetition, ledger: &'a Ledger, at: Leaf, target: &'a Target) -> Self {
+        Self { parts: Parts::Components(repetition), ledger, at: Leaf { component: 0, sub: 0, ..at }, target }
+    }
+
+    /// Component `number` as a piece whose parts are its subcomponents.
+    pub(crate) fn component(self, number: usize) -> Self {
+        static NONE: Component = Component::new();
+        let component = match self.parts {
+            Parts::Components(components) => number.checked_sub(1).and_then(|at| components.get(at)).unwrap_or(&NONE),
+            Parts::Subcomponents(_) => &NONE,
+        };
+        Self { parts: Parts::Subcomponents(component), at: Leaf { component: number, sub: 0, ..self.at }, ..self }
+    }
+
+    /// Part `number`, trimmed; `None` if absent, empty or the explicit null. Subcomponents are joined by `&`.
+    pub(crate) fn get(&self, number: usize) -> Option<String> {
+        let text = match self.parts {
+            Parts::Components(components) => components.get(number.checked_sub(1)?)?.join("&"),
+            Parts::Subcomponents(subs) => subs.get(number.checked_sub(1)?)?.clone(),
+        };
+        let text = text.trim();
+        (!text.is_empty() && text != NULL && !text.chars().all(|c| c == '&')).then(|| text.to_owned())
+    }
+
+    /// Part `number`, booked as mapped.
+    pub(crate) fn take(&self, number: usize) -> Option<String> {
+        let text = self.get(number)?;
+        self.book(number);
+        Some(text)
+    }
+
+    /// All parts as one text in the usual delimiters, booked as mapped.
+    pub(crate) fn take_whole(&self) -> Option<String> {
+        let text = self.whole()?;
+        self.ledger.mapped(self.at, self.target);
+        Some(text)
+    }
+
+    /// All parts as one text in the usual delimiters.
+    pub(crate) fn whole(&self) -> Option<String> {
+        let text = match self.parts {
+            Parts::Components(components) => components.iter().map(|subs| subs.join("&")).collect::<Vec<_>>().join("^"),
+            Parts::Subcomponents(subs) => subs.join("&"),
+        };
+        let text = text.trim();
+        let holds = !text.chars().all(|c| matches!(c, '&' | '^' | ' ')) && text != NULL;
+        holds.then(|| text.to_owned())
+    }
+
+    /// Books part `number` as mapped.
+    pub(crate) fn book(&self, number: usize) {
+        self.ledger.mapped(self.leaf(number), self.target);
+    }
+
+    /// Books everything as mapped.
+    pub(crate) fn book_all(&self) {
+        self.ledger.mapped(self.at, self.target);
+    }
+
+    /// Books part `number` as dropped.
+    pub(crate) fn drop_part(&self, number: usize, reason: &str) {
+        self.ledger.dropped(self.leaf(number), reason);
+    }
+
+    /// Books everything that is not mapped as dropped.
+    pub(crate) fn drop_all(&self, reason: &str) {
+        self.ledger.dropped(self.at, reason);
+    }
+
+    /// Whether all of it is empty or the explicit null.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.whole().is_none()
+    }
+
+    /// How many parts there are.
+    pub(crate) fn len(&self) -> usize {
+        match self.parts {
+            Parts::Components(components) => components.len(),
+            Parts::Subcomponents(subs) => subs.len(),
+        }
+    }
+
+    fn leaf(&self, number: usize) -> Leaf {
+        match self.parts {
+            Parts::Components(_) => Leaf { component: number, sub: 0, ..self.at },
+            Parts::Subcomponents(_) => Leaf { sub: number, ..self.at },
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Makes the resources of a message and links them.
+
+use serde_json::{Map, Value, json};
+
+use super::context::{Context, Work};
+use super::ledger::{Leaf, Target};
+use super::missing_patient;
+use super::piece::Piece;
+use crate::translate::datatypes::{self, Kind, party};
+use crate::translate::rows::file::{DefaultRow, Repetitions, ResourceRow, Row};
+use crate::translate::rows::path::{Path, Slots};
+use crate::translate::{Refused, RefusedCode};
+
+const FILLED: &str = "the element holds one value, and an earlier field filled it";
+
+/// A resource being made.
+pub(crate) struct Instance<'a> {
+    pub row: &'a ResourceRow,
+    /// Its number in the account.
+    pub number: usize,
+    pub group: usize,
+    pub body: Map<String, Value>,
+    /// `urn:uuid:…`.
+    pub full_url: String,
+    /// System and value of the identifier it is found by.
+    pub key: (String, String),
+}
+
+/// Makes all resources, the Patient first.
+pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused> {
+    let mut instances: Vec<Instance<'a>> = Vec::new();
+    let mut number = 0;
+    for name in &work.order.row.resources {
+        let Some(row) = work.order.rules.resources.get(name) else { continue };
+        for (group, segment) in places(work, row) {
+            number += 1;
+            let anchor = Target { resource: number, path: row.resource_type.clone() };
+            let context = Context::new(work, group, segment, &anchor);
+            if !row.when.iter().all(|condition| context.holds(condition)) {
+                continue;
+            }
+            if row.identity_required && row.identity.first().is_none_or(|fields| context.first_text(fields).is_none()) {
+                continue;
+            }
+            let body = body(work, row, number, group, segment);
+            let key = match instances.first() {
+                None => patient_key(work, &body)?,
+                Some(patient) => clinical_key(&context, row, patient, &instances),
+            };
+            let full_url = full_url(work, row, &key);
+            if row.shared && instances.iter().any(|other| other.full_url == full_url) {
+                continue;
+            }
+            instances.push(Instance { row, number, group, body, full_url, key });
+            if instances.len() == 1 {
+                break;
+            }
+        }
+        if instances.is_empty() {
+            return Err(missing_patient());
+        }
+    }
+    Ok(instances)
+}
+
+fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(String, String)) -> String {
+    format!("urn:uuid:{}", crate::ids::derived(&[&work.order.setting.namespace, &row.resource_type, system, value]))
+}
+
+/// The groups and segments that a resource is made for.
+fn places(work: &Work<'_>, row: &ResourceRow) -> Vec<(usize, Option<usize>)> {
+    let mut places = Vec::new();
+    for per in &row.per {
+        for (group, content) in work.groups.iter().enumerate() {
+            if &content.name == per {
+                places.push((group, None));
+            }
+            places.extend(work.own(group, per).map(|segment| (group, Some(segment))));
+        }
+    }
+    places
+}
+
+/// Applies the rows of all segments, then what holds always and what holds otherwise.
+fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment: Option<usize>) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("resourceType".to_owned(), json!(row.resource_type));
+    body.extend(row.fixed.clone());
+    for from in &row.from {
+        for index in sources(work, from, group, segment) {
+            let mut slots = Slots::new();
+            let name = &work.order.message.segments[index].name;
+            for field in work.order.rules.rows(name, &row.resource_type) {
+                apply(work, field, &row.resource_type, number, group, index, &mut body, &mut slots);
+            }
+        }
+    }
+    let target = Target { resource: number, path: row.resource_type.clone() };
+    let context = Context::new(work, group, segment, &target);
+    for default in &row.default {
+        fill(&context, default, &mut body);
+    }
+    body
+}
+
+/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it, `>OBX`
+/// of the groups within it.
+fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Vec<usize> {
+    if let Some(name) = from.strip_prefix('^') {
+        return work.above(group, name).into_iter().collect();
+    }
+    if let Some(name) = from.strip_prefix('>') {
+        return work.below(group, name);
+    }
+    match segment.filter(|index| work.order.message.segments[*index].name == from) {
+        Some(index) => vec![index],
+        None => work.own(group, from).collect(),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn apply(
+    work: &Work<'_>,
+    row: &Row,
+    kind: &str,
+    number: usize,
+    group: usize,
+    index: usize,
+    body: &mut Map<String, Value>,
+    slots: &mut Slots,
+) {
+    let repetitions = work.order.message.segments[index].field(usize::from(row.field));
+    if repetitions.is_empty() {
+        return;
+    }
+    let path = match row.kind {
+        Kind::Steer => format!("(steers: {})", row.reason.as_deref().unwrap_or("the translation")),
+        _ => format!("{kind}.{}", row.path.plain()),
+    };
+    let target = Target { resource: number, path };
+    let context = Context::new(work, group, Some(index), &target);
+    if !row.when.iter().all(|condition| context.holds(condition)) {
+        return;
+    }
+    let wanted = |at: usize| match row.repetition {
+        None => true,
+        Some(Repetitions::First) => at == 0,
+        Some(Repetitions::Others) => at > 0,
+    };
+    let pieces: Vec<Piece<'_>> = repetitions
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| wanted(*at))
+        .map(|(at, repetition)| {
+            let leaf = Leaf { segment: index, field: usize::from(row.field), repetition: at + 1, ..Leaf::default() };
+            let piece = Piece::repetition(repetition, &work.ledger, leaf, &target);
+            row.component.map_or(piece, |component| piece.component(usize::from(component)))
+        })
+        .collect();
+    let taken = match row.kind {
+        Kind::Varies | Kind::Text | Kind::Steer | Kind::Skip => pieces.len(),
+        _ if row.path.grows() => pieces.len(),
+        Kind::Practitioner => party::first_person(&pieces),
+        _ => pieces.len().min(1),
+    };
+    let taken = if row.path.is_filled(body, slots) { 0 } else { taken };
+    for piece in &pieces[taken..] {
+        piece.drop_all(FILLED);
+    }
+    for placed in datatypes::convert(row, &context, &pieces[..taken]) {
+        match placed.path.and_then(datatypes::path_of) {
+            Some(path) => path.place(body, placed.value, None, slots),
+            None => row.path.place(body, placed.value, row.with.as_ref(), slots),
+        }
+    }
+}
+
+fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map<String, Value>) {
+    let slots = Slots::new();
+    let absent = !default.path.is_filled(body, &slots);
+    let wanted = default.with.as_ref().is_none_or(|path| path.is_filled(body, &slots));
+    if absent && wanted && default.when.iter().all(|condition| context.holds(condition)) {
+        default.path.place(body, default.value.clone(), None, &mut Slots::new());
+    }
+}
+
+/// The identifier a Patient is found by: a medical record number of the institution, else a typed one, else the first.
+fn patient_key(work: &Work<'_>, body: &Map<String, Value>) -> Result<(String, String), Refused> {
+    let identifiers: Vec<&Value> = body.get("identifier").and_then(Value::as_array).into_iter().flatten().collect();
+    let system = |identifier: &Value| identifier.get("system").and_then(Value::as_str).map(str::to_owned);
+    let own = work.order.setting.patient_system();
+    let kind =
+        |identifier: &Value| identifier.pointer("/type/coding/0/code").and_then(Value::as_str).map(str::to_owned);
+    let chosen = identifiers
+        .iter()
+        .find(|identifier| system(identifier).as_ref() == Some(&own))
+        .or_else(|| identifiers.iter().find(|identifier| matches!(kind(identifier).as_deref(), Some("MR" | "PI"))))
+        .or_else(|| identifiers.first())
+        .ok_or_else(missing_patient)?;
+    let (Some(system), Some(value)) = (system(chosen), chosen.get("value").and_then(Value::as_str)) else {
+        return Err(missing_patient());
+    };
+    if value.chars().count() > 200 {
+        return Err(
+            Refused::new(RefusedCode::Invalid, "the patient identifier is longer than 200 characters").at("PID-3")
+        );
+    }
+    Ok((system, value.to_owned()))
+}
+
+/// The identifier of any other resource: derived from patient, type and the identity fields, so that it says nothing
+/// about the patient. A second thing with the same identity in one message is numbered.
+fn clinical_key(
+    context: &Context<'_>,
+    row: &ResourceRow,
+    patient: &Instance<'_>,
+    others: &[Instance<'_>],
+) -> (String, String) {
+    let setting = context.setting;
+    let parts: Vec<String> = row.identity.iter().map(|fields| context.first_text(fields).unwrap_or_default()).collect();
+    let mut all = vec![setting.namespace.as_str(), row.resource_type.as_str(), &patient.key.0, &patient.key.1];
+    all.extend(parts.iter().map(String::as_str));
+    if let Some(history) = context.work.order.history {
+        all.extend(["history", history]);
+    }
+    let system = setting.identifier_system(&kebab(&row.resource_type));
+    let first = crate::ids::derived(&all);
+    let is_used = |value: &String| others.iter().any(|other| other.key.0 == system && &other.key.1 == value);
+    let mut value = first;
+    let mut count = 1;
+    while !row.shared && is_used(&value) {
+        count += 1;
+        let ordinal = count.to_string();
+        let mut numbered = all.clone();
+        numbered.push(&ordinal);
+        value = crate::ids::derived(&numbered);
+    }
+    (system, value)
+}
+
+/// `AllergyIntolerance` → `allergy-intolerance`.
+fn kebab(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// Sets the references between resources: to the nearest in the groups. Where one is wanted and several are as near, none
+/// is taken.
+pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
+    let known: Vec<(String, usize, String)> = instances
+        .iter()
+        .map(|instance| (instance.row.name.clone(), instance.group, instance.full_url.clone()))
+        .collect();
+    for instance in instances.iter_mut() {
+        for link in &instance.row.link {
+            let found = nearest(work, instance.group, &known, &link.to);
+            let wanted: &[String] = if link.path.grows() || found.len() == 1 { &found } else { &[] };
+            for url in wanted.iter().filter(|url| **url != instance.full_url) {
+                set_reference(&link.path, url, &mut instance.body);
+            }
+        }
+    }
+}
+
+fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
+    path.place(body, json!({"reference": url}), None, &mut Slots::new());
+}
+
+fn nearest(work: &Work<'_>, group: usize, known: &[(String, usize, String)], names: &[String]) -> Vec<String> {
+    let mut level = Some(group);
+    while let Some(outer) = level {
+        let mut found: Vec<String> = known
+            .iter()
+            .filter(|(name, at, _)| names.contains(name) && work.is_within(*at, outer))
+            .map(|(_, _, url)| url.clone())
+            .collect();
+        found.dedup();
+        if !found.is_empty() {
+            return found;
+        }
+        level = work.groups[outer].parent;
+    }
+    Vec::new()
+}

@@ -1,0 +1,67 @@
+//! XAD → Address. JAHIS writes the whole address in component 8 and the postal code in component 5.
+
+use serde_json::{Map, Value, json};
+
+use super::text::clean;
+use super::time;
+use crate::config::Country;
+use crate::translate::build::{Context, Piece};
+
+/// XAD → Address.
+pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
+    let mut address = Map::new();
+    if let Some((element, code)) = address_use(piece) {
+        address.insert(element.to_owned(), json!(code));
+    }
+    if context.setting.country == Country::Jp
+        && let Some(text) = take(8)
+    {
+        address.insert("text".to_owned(), json!(text));
+    }
+    let lines: Vec<String> =
+        [street(piece), take(2), (context.setting.country == Country::Ca).then(|| take(8)).flatten()]
+            .into_iter()
+            .flatten()
+            .collect();
+    if !lines.is_empty() {
+        address.insert("line".to_owned(), json!(lines));
+    }
+    for (element, part) in [("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)] {
+        if let Some(text) = take(part) {
+            address.insert(element.to_owned(), json!(text));
+        }
+    }
+    let period = time::bounds(context, piece, 13, 14).or_else(|| time::bounds(context, &piece.component(12), 1, 2));
+    if let Some(period) = period {
+        address.insert("period".to_owned(), period);
+    }
+    let only_use = address.keys().all(|element| matches!(element.as_str(), "use" | "type"));
+    if only_use {
+        piece.drop_all("an address without any part of an address");
+        return None;
+    }
+    Some(Value::Object(address))
+}
+
+/// SAD: street address, street name, dwelling number.
+fn street(piece: &Piece<'_>) -> Option<String> {
+    let sad = piece.component(1);
+    let parts: Vec<String> = (1..=sad.len()).filter_map(|part| sad.take(part)).collect();
+    clean(&parts.join(" "))
+}
+
+/// Table 0190.
+fn address_use(piece: &Piece<'_>) -> Option<(&'static str, &'static str)> {
+    let found = match piece.get(7)?.as_str() {
+        "H" | "P" => ("use", "home"),
+        "B" | "O" => ("use", "work"),
+        "C" => ("use", "temp"),
+        "BA" => ("use", "old"),
+        "BI" => ("use", "billing"),
+        "M" => ("type", "postal"),
+        _ => return None,
+    };
+    piece.book(7);
+    Some(found)
+}

@@ -1,0 +1,58 @@
+//! ED → Attachment.
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use crate::translate::build::Piece;
+
+/// ED: source, type, subtype, encoding, data.
+pub(crate) fn ed(piece: &Piece<'_>) -> Option<Value> {
+    let (Some(data), Some(encoding)) = (piece.get(5), piece.get(4)) else {
+        piece.drop_all("encapsulated data without its encoding or its data");
+        return None;
+    };
+    let engine = base64::engine::general_purpose::STANDARD;
+    let bytes = match encoding.to_ascii_uppercase().as_str() {
+        "BASE64" => engine.decode(data.chars().filter(|c| !c.is_whitespace()).collect::<String>()).ok(),
+        "HEX" => hexadecimal(&data),
+        "A" => Some(data.into_bytes()),
+        _ => None,
+    };
+    let Some(bytes) = bytes else {
+        piece.drop_all("encapsulated data that is not in the encoding it names");
+        return None;
+    };
+    let kind = content_type(piece.get(2).as_deref(), piece.get(3).as_deref());
+    for part in [2, 3, 4, 5] {
+        piece.book(part);
+    }
+    Some(json!({"contentType": kind, "data": engine.encode(bytes)}))
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
+        return None;
+    }
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()
+}
+
+/// Tables 0191 and 0291. Older versions give `IM^JPEG`, newer ones the MIME type itself.
+fn content_type(kind: Option<&str>, subtype: Option<&str>) -> String {
+    let subtype = subtype.unwrap_or("").to_ascii_lowercase();
+    let is_token =
+        !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.'));
+    let family = match kind.unwrap_or("").to_ascii_lowercase().as_str() {
+        "im" | "image" | "ns" => "image",
+        "text" | "ft" | "tx" => "text",
+        "au" | "audio" => "audio",
+        "video" => "video",
+        _ => "application",
+    };
+    match subtype.as_str() {
+        "octet-stream" => "application/octet-stream".to_owned(),
+        "pdf" => "application/pdf".to_owned(),
+        _ if is_token => format!("{family}/{subtype}"),
+        _ => "application/octet-stream".to_owned(),
+    }
+}

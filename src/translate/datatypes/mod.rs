@@ -1,0 +1,194 @@
+//! Data types: the one layer that is code. Each file turns one family of HL7 v2 types into FHIR types and books every
+//! part it reads.
+
+pub(crate) mod address;
+pub(crate) mod attachment;
+pub(crate) mod coded;
+pub(crate) mod identifier;
+pub(crate) mod name;
+pub(crate) mod number;
+pub(crate) mod observation;
+pub(crate) mod party;
+pub(crate) mod quantity;
+pub(crate) mod telecom;
+pub(crate) mod text;
+pub(crate) mod time;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::translate::build::{Context, Piece};
+use crate::translate::rows::file::Row;
+use crate::translate::rows::path::Path;
+
+/// How a row reads its field and what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+pub enum Kind {
+    /// CX → Identifier, its system by issuer and type.
+    CX,
+    /// EI, or a plain number → Identifier of the institution (`value` names it, or is a system address).
+    Identifier,
+    /// XPN → HumanName.
+    XPN,
+    /// XAD → Address.
+    XAD,
+    /// XTN → ContactPoint.
+    XTN,
+    /// CE, CWE, IS, ID → CodeableConcept; with a table, the table's coding first.
+    CodeableConcept,
+    /// CE, CWE, IS, ID → CodeableConcept with a required binding: only what the table knows.
+    BoundConcept,
+    /// CE, CWE, IS, ID → Coding; with a table, the table's coding, else the source's.
+    Coding,
+    /// A code of a table.
+    #[serde(rename = "code")]
+    Code,
+    /// TS, DT → date.
+    #[serde(rename = "date")]
+    Date,
+    /// PID-7 → birthDate, and the time of birth as its extension.
+    #[serde(rename = "birthDate")]
+    BirthDate,
+    /// TS, DT → dateTime.
+    #[serde(rename = "dateTime")]
+    DateTime,
+    /// TS → instant.
+    #[serde(rename = "instant")]
+    Instant,
+    /// DR → Period.
+    Period,
+    /// ST, TX, FT → string, whole.
+    #[serde(rename = "string")]
+    Text,
+    /// `Y` or `N` of table 0136 → boolean.
+    #[serde(rename = "boolean")]
+    Boolean,
+    /// NM → positiveInt.
+    #[serde(rename = "positiveInt")]
+    PositiveInt,
+    /// NM → decimal.
+    #[serde(rename = "decimal")]
+    Decimal,
+    /// NM and a unit field → Quantity.
+    Quantity,
+    /// CQ, with quantity and unit in one field → Quantity.
+    CQ,
+    /// CQ → Duration: UCUM units of time only.
+    Duration,
+    /// XCN → Reference(Practitioner), and the Practitioner.
+    Practitioner,
+    /// PL → Reference(Location), and the Location.
+    Location,
+    /// XON → Reference by name.
+    Organization,
+    /// OBX-7 → referenceRange.
+    ReferenceRange,
+    /// OBX-5 by OBX-2 → value[x], component or note.
+    #[serde(rename = "varies")]
+    Varies,
+    /// A result as it is written in one cell, with its unit elsewhere → value[x], read as NM is.
+    #[serde(rename = "result")]
+    Result,
+    /// ED → Attachment.
+    Attachment,
+    /// `value`, when the field holds something.
+    #[serde(rename = "fixed")]
+    Fixed,
+    /// The field steers the translation and is in no element of its own.
+    #[serde(rename = "steer")]
+    Steer,
+    /// The field is left out, for a reason.
+    #[serde(rename = "skip")]
+    Skip,
+}
+
+/// A value and where it goes, if not where the row says.
+pub(crate) struct Placed {
+    pub path: Option<&'static str>,
+    pub value: Value,
+}
+
+impl Kind {
+    /// What is wrong with a row of this kind, if anything.
+    pub(crate) fn check(self, row: &Row) -> Result<(), String> {
+        if row.path.is_empty() != matches!(self, Self::Skip | Self::Steer) {
+            return Err("every row needs a path, but for skip and steer".to_owned());
+        }
+        match self {
+            Self::Code | Self::BoundConcept if row.table.is_none() => Err("it needs a table".to_owned()),
+            Self::Fixed if row.value.is_none() => Err("it needs a value".to_owned()),
+            Self::Skip | Self::Steer if row.reason.is_none() => Err("it needs a reason".to_owned()),
+            Self::Quantity if row.unit.is_none() && row.unit_column.is_none() => {
+                Err("it needs a unit field".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads the repetitions of a field by a row.
+pub(crate) fn convert(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
+    match row.kind {
+        Kind::Practitioner => party::practitioners(context, pieces).into_iter().map(Placed::here).collect(),
+        Kind::Varies => observation::values(context, pieces),
+        Kind::Result => observation::result(row, context, pieces),
+        Kind::BirthDate => pieces.first().map_or_else(Vec::new, |piece| time::birth_date(context, piece)),
+        Kind::Text => text::strings(row, pieces).into_iter().map(Placed::here).collect(),
+        _ => pieces.iter().filter_map(|piece| single(row, context, piece)).map(Placed::here).collect(),
+    }
+}
+
+impl Placed {
+    fn here(value: Value) -> Self {
+        Self { path: None, value }
+    }
+}
+
+fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    if piece.is_empty() {
+        return None;
+    }
+    match row.kind {
+        Kind::CX => identifier::cx(context, piece),
+        Kind::Identifier => identifier::ei(row, context, piece),
+        Kind::XPN => name::xpn(context, piece),
+        Kind::XAD => address::xad(context, piece),
+        Kind::XTN => telecom::xtn(piece),
+        Kind::CodeableConcept => coded::concept(row, context, piece),
+        Kind::BoundConcept => coded::bound_concept(row, context, piece),
+        Kind::Coding => coded::coding(row, context, piece),
+        Kind::Code => coded::code(row, context, piece),
+        Kind::Date => time::date(context, piece),
+        Kind::DateTime => time::date_time(context, piece),
+        Kind::Instant => time::instant(context, piece),
+        Kind::Period => time::period(context, piece),
+        Kind::Boolean => coded::boolean(piece),
+        Kind::PositiveInt => number::positive_int(piece),
+        Kind::Decimal => number::decimal(piece),
+        Kind::Quantity => quantity::with_unit_field(row, context, piece),
+        Kind::CQ => quantity::cq(context, piece),
+        Kind::Duration => quantity::duration(context, piece),
+        Kind::Location => party::location(context, piece),
+        Kind::Organization => party::organization(piece),
+        Kind::ReferenceRange => quantity::reference_range(context, piece),
+        Kind::Attachment => attachment::ed(piece),
+        Kind::Fixed => {
+            piece.book_all();
+            row.value.clone()
+        }
+        Kind::Steer => {
+            piece.book_all();
+            None
+        }
+        Kind::Skip => {
+            piece.drop_all(row.reason.as_deref().unwrap_or("left out by its row"));
+            None
+        }
+        Kind::Practitioner | Kind::Varies | Kind::Result | Kind::BirthDate | Kind::Text => None,
+    }
+}
+
+/// Whether a path, of a row or of a value, takes more than one value.
+pub(crate) fn path_of(text: &'static str) -> Option<Path> {
+    text.parse().ok()
+}

@@ -1,0 +1,102 @@
+//! XPN → HumanName, and the name part of XCN.
+//!
+//! JAHIS sends one person's name up to three times: component 8 says ideographic, phonetic or alphabetic (table 0465), and
+//! FHIR carries that as the extension `iso21090-EN-representation`.
+
+use serde_json::{Map, Value, json};
+
+use super::text::clean;
+use super::time;
+use crate::fhir::systems;
+use crate::translate::build::{Context, Piece};
+
+/// Where the parts of a name stand.
+struct Layout {
+    /// Family name; given name and the rest follow it.
+    family: usize,
+    kind: usize,
+    representation: usize,
+    range: usize,
+    effective: usize,
+    professional: usize,
+}
+
+const XPN: Layout = Layout { family: 1, kind: 7, representation: 8, range: 10, effective: 12, professional: 14 };
+const XCN: Layout = Layout { family: 2, kind: 10, representation: 15, range: 17, effective: 19, professional: 21 };
+
+/// XPN → HumanName.
+pub(crate) fn xpn(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let name = human_name(context, piece, &XPN);
+    if name.is_none() {
+        piece.drop_all("a name without any part of a name");
+    }
+    name
+}
+
+/// The name in an XCN.
+pub(crate) fn of_xcn(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    human_name(context, piece, &XCN)
+}
+
+fn human_name(context: &Context<'_>, piece: &Piece<'_>, at: &Layout) -> Option<Value> {
+    let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
+    let family = piece.component(at.family).take(1).and_then(|text| clean(&text));
+    let given: Vec<String> = [take(at.family + 1), take(at.family + 2)].into_iter().flatten().collect();
+    let suffix: Vec<String> =
+        [take(at.family + 3), take(at.family + 5), take(at.professional)].into_iter().flatten().collect();
+    let prefix = take(at.family + 4);
+    if family.is_none() && given.is_empty() {
+        return None;
+    }
+    let mut name = Map::new();
+    if let Some(code) = representation(piece, at.representation) {
+        name.insert("extension".to_owned(), json!([{"url": systems::EN_REPRESENTATION, "valueCode": code}]));
+        // Family name first and nothing but names: how a Japanese name is written.
+        let text: Vec<&str> = family.as_deref().into_iter().chain(given.iter().map(String::as_str)).collect();
+        name.insert("text".to_owned(), json!(text.join(" ")));
+    }
+    if let Some(kind) = name_use(piece, at.kind) {
+        name.insert("use".to_owned(), json!(kind));
+    }
+    if let Some(family) = family {
+        name.insert("family".to_owned(), json!(family));
+    }
+    for (element, parts) in [("given", given), ("prefix", prefix.into_iter().collect()), ("suffix", suffix)] {
+        if !parts.is_empty() {
+            name.insert(element.to_owned(), json!(parts));
+        }
+    }
+    let period = time::bounds(context, piece, at.effective, at.effective + 1)
+        .or_else(|| time::bounds(context, &piece.component(at.range), 1, 2));
+    if let Some(period) = period {
+        name.insert("period".to_owned(), period);
+    }
+    Some(Value::Object(name))
+}
+
+fn representation(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
+    let code = match piece.get(part)?.as_str() {
+        "I" => "IDE",
+        "P" => "SYL",
+        "A" => "ABC",
+        _ => return None,
+    };
+    piece.book(part);
+    Some(code)
+}
+
+/// Table 0200.
+fn name_use(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
+    let code = match piece.get(part)?.as_str() {
+        "L" => "official",
+        "D" => "usual",
+        "M" => "maiden",
+        "N" => "nickname",
+        "S" => "anonymous",
+        "T" | "TEMP" => "temp",
+        "BAD" => "old",
+        _ => return None,
+    };
+    piece.book(part);
+    Some(code)
+}

@@ -1,0 +1,198 @@
+//! OBX-5 by the type in OBX-2 → value[x].
+//!
+//! A number that is written with a comparator, as `< 0.5` or `0.5未満`, becomes a Quantity with it. Anything that is not
+//! plainly a number stays the text it was: `1+` is not 1. Several values become components of the same code; none is lost.
+
+use serde_json::{Map, Value, json};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::quantity::Unit;
+use super::text::clean;
+use super::{Placed, attachment, coded, number, time};
+use crate::fhir::systems;
+use crate::translate::build::{Context, Piece};
+use crate::translate::rows::file::Row;
+use crate::translate::rows::reference::FieldRefs;
+
+/// One cell of a table that holds a result.
+pub(crate) fn result(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
+    let unit = row.unit.clone().unwrap_or_default();
+    let piece = pieces.iter().find(|piece| !piece.is_empty());
+    piece
+        .and_then(|piece| numeric(context, piece, &unit))
+        .map(|(element, value)| placed(element, value))
+        .into_iter()
+        .collect()
+}
+
+/// The values of an OBX.
+pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
+    let kind = context.text("OBX-2").unwrap_or_default();
+    let pieces: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.is_empty()).collect();
+    if is_text(&kind) {
+        // Repetitions of text are lines of one text.
+        let lines: Vec<String> =
+            pieces.iter().filter_map(|piece| piece.take_whole().and_then(|text| clean(&text))).collect();
+        return if lines.is_empty() { Vec::new() } else { vec![placed("valueString", json!(lines.join("\n")))] };
+    }
+    let unit = "OBX-6".parse().unwrap_or_default();
+    let mut found: Vec<(&'static str, Value)> =
+        pieces.iter().filter_map(|piece| value(context, piece, &kind, &unit)).collect();
+    if found.len() == 1 {
+        return found.pop().map(|(element, value)| placed(element, value)).into_iter().collect();
+    }
+    let code = context.observation_code();
+    found
+        .into_iter()
+        .map(|(element, value)| {
+            let mut component = Map::new();
+            component.insert("code".to_owned(), code.clone());
+            component.insert(element.to_owned(), value);
+            placed("component[]", Value::Object(component))
+        })
+        .collect()
+}
+
+fn placed(path: &'static str, value: Value) -> Placed {
+    Placed { path: Some(path), value }
+}
+
+fn is_text(kind: &str) -> bool {
+    matches!(kind, "ST" | "TX" | "FT")
+}
+
+fn value(context: &Context<'_>, piece: &Piece<'_>, kind: &str, unit: &FieldRefs) -> Option<(&'static str, Value)> {
+    match kind {
+        "NM" => numeric(context, piece, unit),
+        "SN" => structured(context, piece, unit),
+        "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => coded_value(context, piece, kind),
+        "DT" | "TS" | "DTM" => match time::date_time(context, piece) {
+            Some(time) => Some(("valueDateTime", time)),
+            None => text(piece),
+        },
+        "DR" => time::period(context, piece).map(|period| ("valuePeriod", period)),
+        "ED" => attachment::ed(piece).map(|_| ("valueString", json!("(attachment)"))),
+        _ => text(piece),
+    }
+}
+
+fn text(piece: &Piece<'_>) -> Option<(&'static str, Value)> {
+    piece.take_whole().and_then(|text| clean(&text)).map(|text| ("valueString", json!(text)))
+}
+
+fn coded_value(context: &Context<'_>, piece: &Piece<'_>, kind: &str) -> Option<(&'static str, Value)> {
+    if matches!(kind, "IS" | "ID") {
+        return piece
+            .take_whole()
+            .and_then(|text| clean(&text))
+            .map(|text| ("valueCodeableConcept", json!({"text": text})));
+    }
+    coded::plain_concept(context, piece).map(|concept| ("valueCodeableConcept", concept))
+}
+
+/// NM. Japanese senders put SN-style text, and words, where a number should be.
+fn numeric(context: &Context<'_>, piece: &Piece<'_>, unit: &FieldRefs) -> Option<(&'static str, Value)> {
+    let source = piece.take_whole()?;
+    // Full-width digits and signs are the same characters in another width.
+    let folded: String = source.nfkc().collect();
+    if let Some(value) = number::parse(&folded) {
+        return Some(("valueQuantity", unit_at(context, unit).quantity(value)));
+    }
+    if let Some((comparator, value)) = compared(&folded) {
+        return Some(("valueQuantity", with_comparator(context, unit, comparator, value)));
+    }
+    if let Some(code) = qualitative(&folded) {
+        let coding = json!({"system": format!("{}0078", systems::V2), "code": code});
+        return Some(("valueCodeableConcept", json!({"coding": [coding], "text": clean(&source)?})));
+    }
+    clean(&source).map(|text| ("valueString", json!(text)))
+}
+
+/// `<0.5`, `>= 1`, `0.5未満`, `10以上`. Table of what each spelling means; none of it is a guess about the value.
+fn compared(text: &str) -> Option<(&'static str, serde_json::Number)> {
+    let text = text.trim();
+    const BEFORE: [(&str, &str); 8] =
+        [("<=", "<="), (">=", ">="), ("≦", "<="), ("≧", ">="), ("≤", "<="), ("≥", ">="), ("<", "<"), (">", ">")];
+    const AFTER: [(&str, &str); 5] = [("未満", "<"), ("以下", "<="), ("以上", ">="), ("を超える", ">"), ("超", ">")];
+    let before = BEFORE.iter().find_map(|(sign, code)| text.strip_prefix(sign).map(|rest| (*code, rest)));
+    let after = || AFTER.iter().find_map(|(word, code)| text.strip_suffix(word).map(|rest| (*code, rest)));
+    let (code, rest) = before.or_else(after)?;
+    number::parse(rest).map(|value| (code, value))
+}
+
+/// Positive and negative in words.
+fn qualitative(text: &str) -> Option<&'static str> {
+    match text.trim() {
+        "陰性" => Some("NEG"),
+        "陽性" => Some("POS"),
+        _ => None,
+    }
+}
+
+/// SN: comparator, number, separator, number.
+fn structured(context: &Context<'_>, piece: &Piece<'_>, unit: &FieldRefs) -> Option<(&'static str, Value)> {
+    let part = |n: usize| piece.get(n);
+    let (first, second) =
+        (part(2).and_then(|text| number::parse(&text)), part(4).and_then(|text| number::parse(&text)));
+    let comparator = part(1).filter(|sign| sign != "=");
+    let result = match (comparator.as_deref(), first, part(3).as_deref(), second) {
+        (None, Some(value), None, None) => Some(("valueQuantity", unit_at(context, unit).quantity(value))),
+        (Some(sign @ ("<" | ">" | "<=" | ">=")), Some(value), None, None) => {
+            Some(("valueQuantity", with_comparator(context, unit, sign, value)))
+        }
+        (None, Some(low), Some("-"), Some(high)) => {
+            let unit = unit_at(context, unit);
+            Some(("valueRange", json!({"low": unit.quantity(low), "high": unit.quantity(high)})))
+        }
+        (None, Some(numerator), Some(":" | "/"), Some(denominator)) => {
+            Some(("valueRatio", json!({"numerator": {"value": numerator}, "denominator": {"value": denominator}})))
+        }
+        _ => None,
+    };
+    if result.is_some() {
+        piece.book_all();
+        return result;
+    }
+    // `2+`, or one component that holds it all with spaces: read it as the text it makes.
+    if piece.len() == 1 {
+        return numeric(context, piece, unit);
+    }
+    let text: String = (1..=piece.len()).filter_map(part).collect();
+    piece.book_all();
+    clean(&text).map(|text| ("valueString", json!(text)))
+}
+
+fn unit_at(context: &Context<'_>, fields: &FieldRefs) -> Unit {
+    context.with_piece(fields, |piece| Unit::read(context, &piece)).unwrap_or_default()
+}
+
+fn with_comparator(context: &Context<'_>, unit: &FieldRefs, sign: &str, value: serde_json::Number) -> Value {
+    let mut quantity = Map::new();
+    quantity.insert("value".to_owned(), Value::Number(value));
+    quantity.insert("comparator".to_owned(), json!(sign));
+    unit_at(context, unit).write(&mut quantity);
+    Value::Object(quantity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comparators_are_read_and_words_are_not_numbers() {
+        let read = |text: &str| compared(text).map(|(sign, value)| format!("{sign}{value}"));
+        for (text, value) in [
+            ("< 0.5", "<0.5"),
+            (">=1", ">=1"),
+            ("≦2.0", "<=2.0"),
+            ("0.50未満", "<0.50"),
+            ("10以上", ">=10"),
+            ("3 超", ">3"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(value), "{text}");
+        }
+        for text in ["1+", "+", "陰性", "<", "5.0↑", "<a", "12"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! XCN → Practitioner, PL → Location, XON → a name.
+//!
+//! A person or place with an id becomes a resource of its own, made only where it is missing; without an id it stays a
+//! name beside the reference, for a name alone does not tell two people apart.
+
+use serde_json::{Map, Value, json};
+
+use super::identifier::authority;
+use super::name::of_xcn;
+use super::text::clean;
+use crate::fhir::systems;
+use crate::translate::build::{Context, Piece};
+
+/// The repetitions of an XCN field → one reference per person. JAHIS repeats a person's name in another script: a phonetic
+/// or alphabetic repetition without an id belongs to the person before it.
+pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Value> {
+    let mut people: Vec<Person> = Vec::new();
+    for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+        let id = piece.take(1).and_then(|text| clean(&text));
+        let name = of_xcn(context, piece);
+        let other_script = id.is_none() && matches!(piece.get(15).as_deref(), Some("P" | "A"));
+        match people.last_mut() {
+            Some(person) if other_script => person.names.extend(name),
+            _ if id.is_none() && name.is_none() => piece.drop_all("neither an id nor a name of a person"),
+            _ => {
+                let system = id.as_ref().map(|_| {
+                    piece.book(9);
+                    authority(context, &piece.component(9))
+                        .unwrap_or_else(|| context.setting.identifier_system("practitioner"))
+                });
+                let kind = id.as_ref().and_then(|_| piece.take(13));
+                people.push(Person { id, system, kind, names: name.into_iter().collect() });
+            }
+        }
+    }
+    people.into_iter().map(|person| person.reference(context)).collect()
+}
+
+/// How many repetitions are the first person's.
+pub(crate) fn first_person(pieces: &[Piece<'_>]) -> usize {
+    let other_script =
+        |piece: &&Piece<'_>| piece.get(1).is_none() && matches!(piece.get(15).as_deref(), Some("P" | "A"));
+    (1 + pieces.iter().skip(1).take_while(other_script).count()).min(pieces.len())
+}
+
+struct Person {
+    id: Option<String>,
+    system: Option<String>,
+    kind: Option<String>,
+    names: Vec<Value>,
+}
+
+impl Person {
+    fn reference(self, context: &Context<'_>) -> Value {
+        let display = self.names.first().map(display_name);
+        let mut reference = Map::new();
+        if let (Some(id), Some(system)) = (&self.id, &self.system) {
+            let mut identifier = json!({"system": system, "value": id});
+            if let Some(kind) = &self.kind
+                && super::coded::is_code(kind)
+            {
+                identifier["type"] = json!({"coding": [{"system": format!("{}0203", systems::V2), "code": kind}]});
+            }
+            let mut resource = json!({"resourceType": "Practitioner", "identifier": [identifier]});
+            if !self.names.is_empty() {
+                resource["name"] = json!(self.names);
+            }
+            reference.insert("reference".to_owned(), json!(context.party(resource, system, id)));
+        }
+        if let Some(display) = display {
+            reference.insert("display".to_owned(), json!(display));
+        }
+        Value::Object(reference)
+    }
+}
+
+fn display_name(name: &Value) -> String {
+    if let Some(text) = name.get("text").and_then(Value::as_str) {
+        return text.to_owned();
+    }
+    let list =
+        |element: &str| name.get(element).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let family = name.get("family").and_then(Value::as_str);
+    list("prefix").chain(list("given")).chain(family).collect::<Vec<_>>().join(" ")
+}
+
+/// PL → Reference(Location): point of care, room, bed, facility, building, floor.
+pub(crate) fn location(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let take = |part: usize| piece.component(part).take(1).and_then(|text| clean(&text));
+    let description = take(9);
+    let parts: Vec<String> = [4, 7, 8, 1, 2, 3].into_iter().filter_map(take).collect();
+    piece.book(6);
+    if parts.is_empty() && description.is_none() {
+        piece.drop_all("a location without any part of a location");
+        return None;
+    }
+    let name = if parts.is_empty() { description.clone().unwrap_or_default() } else { parts.join(" ") };
+    let system = context.setting.identifier_system("location");
+    let key = crate::ids::derived(&[&context.setting.namespace, "Location", &piece.whole().unwrap_or_default()]);
+    let mut resource =
+        json!({"resourceType": "Location", "identifier": [{"system": system, "value": key}], "name": name});
+    if let Some(description) = description {
+        resource["description"] = json!(description);
+    }
+    let reference = context.party(resource, &system, &key);
+    Some(json!({"reference": reference, "display": name}))
+}
+
+/// XON → Reference with the organization's name.
+pub(crate) fn organization(piece: &Piece<'_>) -> Option<Value> {
+    let name = piece.take(1).and_then(|text| clean(&text))?;
+    Some(json!({"display": name}))
+}

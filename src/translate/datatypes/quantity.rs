@@ -1,0 +1,134 @@
+//! NM with a unit, CQ, durations, reference ranges.
+//!
+//! A unit gets a UCUM code only where its text is one for certain (table `ucum`, exact case): `ML` is a megalitre, `U/L`
+//! is not `u/l`. Everything else keeps its unit as text; harmonising it is another part's work.
+
+use serde_json::{Map, Number, Value, json};
+
+use super::number;
+use super::text::clean;
+use crate::fhir::systems;
+use crate::translate::build::{Context, Piece};
+use crate::translate::rows::file::Row;
+
+/// A unit as the elements of a Quantity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    text: Option<String>,
+    coded: Option<(String, String)>,
+}
+
+impl Unit {
+    /// CWE, or subcomponents of one: code, text, system. OBX-6 of JAHIS is `ASCII^display^system`.
+    pub(crate) fn read(context: &Context<'_>, piece: &Piece<'_>) -> Self {
+        let code = piece.take(1).and_then(|text| clean(&text));
+        let text = piece.take(2).and_then(|text| clean(&text));
+        let system = piece.take(3);
+        let ucum = code.as_ref().and_then(|code| context.rules.table("ucum")?.codes.get(code).cloned());
+        let coded = match (ucum, &code, system) {
+            (Some(code), _, _) => Some((systems::UCUM.to_owned(), code)),
+            // A unit of a published code list (MERIT-9 for medicines) keeps its code.
+            (None, Some(code), Some(system)) => {
+                context.rules.system(&system, code).filter(|url| url != systems::UCUM).map(|url| (url, code.clone()))
+            }
+            _ => None,
+        };
+        Self { text: text.or(code), coded }
+    }
+
+    /// A Quantity.
+    pub(crate) fn quantity(&self, value: Number) -> Value {
+        let mut quantity = Map::new();
+        quantity.insert("value".to_owned(), Value::Number(value));
+        self.write(&mut quantity);
+        Value::Object(quantity)
+    }
+
+    /// Adds `unit`, `system` and `code`.
+    pub(crate) fn write(&self, quantity: &mut Map<String, Value>) {
+        if let Some(text) = &self.text {
+            quantity.insert("unit".to_owned(), json!(text));
+        }
+        if let Some((system, code)) = &self.coded {
+            quantity.insert("system".to_owned(), json!(system));
+            quantity.insert("code".to_owned(), json!(code));
+        }
+    }
+}
+
+/// NM with its unit in another field → Quantity.
+pub(crate) fn with_unit_field(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let Value::Number(value) = number::decimal(piece)? else { return None };
+    Some(unit_at(row, context).quantity(value))
+}
+
+fn unit_at(row: &Row, context: &Context<'_>) -> Unit {
+    row.unit
+        .as_ref()
+        .and_then(|fields| context.with_piece(fields, |piece| Unit::read(context, &piece)))
+        .unwrap_or_default()
+}
+
+/// CQ → Quantity: `3^TAB&錠&MR9P`.
+pub(crate) fn cq(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let Value::Number(value) = number::decimal(piece)? else { return None };
+    Some(Unit::read(context, &piece.component(2)).quantity(value))
+}
+
+/// CQ → Duration. FHIR wants a UCUM unit of time; a unit that is none cannot be a Duration.
+pub(crate) fn duration(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let unit = piece.component(2);
+    let code = unit.get(1).and_then(|unit| context.rules.table("time-unit")?.codes.get(&unit.to_lowercase()).cloned());
+    let Some(code) = code else {
+        piece.drop_all("its unit is no unit of time that is known here");
+        return None;
+    };
+    let Value::Number(value) = number::decimal(piece)? else { return None };
+    let source = unit.take(1);
+    let text = unit.take(2).or(source).and_then(|text| clean(&text)).unwrap_or_else(|| code.clone());
+    unit.book(3);
+    Some(json!({"value": value, "unit": text, "system": systems::UCUM, "code": code}))
+}
+
+/// OBX-7 → referenceRange: the text always, low and high where the text is plainly two numbers.
+pub(crate) fn reference_range(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let text = piece.take_whole().and_then(|text| clean(&text))?;
+    let mut range = Map::new();
+    if let Some((low, high)) = two_numbers(&text) {
+        let fields = "OBX-6".parse().ok()?;
+        let unit = context.with_piece(&fields, |piece| Unit::read(context, &piece)).unwrap_or_default();
+        range.insert("low".to_owned(), unit.quantity(low));
+        range.insert("high".to_owned(), unit.quantity(high));
+    }
+    range.insert("text".to_owned(), json!(text));
+    Some(Value::Object(range))
+}
+
+/// `6.70-8.3`, `4.3 to 6.2`, `1.2～2.0`. Two signs in a row or a third number are left as text.
+fn two_numbers(text: &str) -> Option<(Number, Number)> {
+    let (low, high) = ["〜", "～", "~", " to ", "–"]
+        .iter()
+        .find_map(|separator| text.split_once(separator))
+        .or_else(|| text.get(1..)?.find('-').map(|at| (&text[..=at], &text[at + 2..])))?;
+    let (low, high) = (number::parse(low)?, number::parse(high)?);
+    let ordered = matches!((low.as_f64(), high.as_f64()), (Some(low), Some(high)) if low <= high);
+    ordered.then_some((low, high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_numbers;
+
+    #[test]
+    fn only_plain_ranges_become_numbers() {
+        let read = |text: &str| two_numbers(text).map(|(low, high)| (low.to_string(), high.to_string()));
+        let pair = |low: &str, high: &str| Some((low.to_owned(), high.to_owned()));
+        assert_eq!(read("6.70-8.3"), pair("6.70", "8.3"));
+        assert_eq!(read("4.3 to 6.2"), pair("4.3", "6.2"));
+        assert_eq!(read("-5 - 10"), pair("-5", "10"));
+        assert_eq!(read("1.2～2.0"), pair("1.2", "2.0"));
+        for text in ["<5", "10-5", "M 3-5", "negative", "-", "2.0-", "1-2-3"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The loss report: every source field that holds something is mapped, kept raw, or dropped with a reason.
+//!
+//! "Kept raw" means that no element holds the field, and that the original bytes, which the store keeps beside the
+//! resources, do. The report names places, never values: it may be shown and logged where patient data may not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+/// What became of one message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossReport {
+    /// In the order of the source.
+    pub entries: Vec<Entry>,
+    /// Source fields, repetitions or components by outcome.
+    pub totals: Totals,
+}
+
+/// One source field, or one repetition or component of it where they fared differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `PID-5`, `PID-5[2]` (second repetition), `PID-5.7`, or `column mrn`.
+    pub source: String,
+    /// Which segment of that name, from 1.
+    pub occurrence: usize,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Element paths it went to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// Why it went nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What became of a source field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It is in the resources, or it steered the translation.
+    Mapped,
+    /// No row takes it; it is in the original only.
+    KeptRaw,
+    /// A row takes it, but its value could not go where the row points.
+    Dropped,
+}
+
+/// Counts of entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// [`Outcome::Mapped`].
+    pub mapped: usize,
+    /// [`Outcome::KeptRaw`].
+    pub kept_raw: usize,
+    /// [`Outcome::Dropped`].
+    pub dropped: usize,
+}
+
+impl LossReport {
+    pub(crate) fn of(entries: Vec<Entry>) -> Self {
+        let mut totals = Totals::default();
+        for entry in &entries {
+            match entry.outcome {
+                Outcome::Mapped => totals.mapped += 1,
+                Outcome::KeptRaw => totals.kept_raw += 1,
+                Outcome::Dropped => totals.dropped += 1,
+            }
+        }
+        Self { entries, totals }
+    }
+
+    /// One JSON line per entry, each naming the input it belongs to.
+    pub fn ndjson(&self, input: &str) -> String {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            input: &'a str,
+            #[serde(flatten)]
+            entry: &'a Entry,
+        }
+        let mut lines = String::new();
+        for entry in &self.entries {
+            if let Ok(line) = serde_json::to_string(&Line { input, entry }) {
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+        }
+        lines
+    }
+
+    /// For reading: the counts, then what is not in the resources, grouped by reason.
+    pub fn readable(&self) -> String {
+        let Totals { mapped, kept_raw, dropped } = self.totals;
+        let mut text = format!("{mapped} mapped, {kept_raw} kept in the original only, {dropped} dropped\n");
+        let mut groups: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| entry.outcome != Outcome::Mapped) {
+            let outcome = if entry.outcome == Outcome::Dropped { "dropped" } else { "original only" };
+            let place = if entry.occurrence > 1 {
+                format!("{} (#{})", entry.source, entry.occurrence)
+            } else {
+                entry.source.clone()
+            };
+            groups.entry((outcome, entry.reason.as_deref().unwrap_or(""))).or_default().push(place);
+        }
+        for ((outcome, reason), places) in groups {
+            let _ = writeln!(text, "  {outcome}: {}\n    {}", reason, places.join(", "));
+        }
+        text
+    }
+}

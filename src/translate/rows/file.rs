@@ -1,0 +1,282 @@
+//! The shape of a file of mapping rows. `schemas/mapping-rows.schema.json` is made from it; a test compares them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::MappingError;
+use super::path::Path;
+use super::reference::{Condition, FieldRefs};
+use crate::translate::datatypes::Kind;
+
+/// A file of mapping rows.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RowsFile {
+    /// `jahis` rows count in Japan, `ca` rows in Canada, others everywhere.
+    pub overlay: Option<Overlay>,
+    /// Which messages are translated, how their segments group, and what they become.
+    pub message: Vec<MessageRow>,
+    /// The resources that messages name.
+    pub resource: Vec<ResourceRow>,
+    /// Which fields of a segment go where in a resource type.
+    pub segment: Vec<SegmentRows>,
+    /// Code tables.
+    pub table: Vec<TableRow>,
+    /// Coding system names (component 3 of CWE) and the system addresses they mean.
+    pub system: Vec<SystemRow>,
+    /// Identifier systems by type and issuer.
+    pub identifier: Vec<IdentifierRow>,
+    /// SS-MIX2 data types and their messages.
+    pub storage: Vec<StorageRow>,
+}
+
+/// Where a file of rows counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlay {
+    /// Japan.
+    Jahis,
+    /// Canada.
+    Ca,
+}
+
+/// A message.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRow {
+    /// MSH-9, e.g. `ADT^A01`.
+    pub events: Vec<String>,
+    /// The message speaks for the patient's demographics: the Patient is written, not only made when missing.
+    #[serde(default)]
+    pub demographics: bool,
+    /// When the event happened: the first of these fields that has a time.
+    #[serde(default)]
+    pub event_time: FieldRefs,
+    /// Groups of segments that repeat together.
+    #[serde(default)]
+    pub group: Vec<GroupRow>,
+    /// Names of `[[resource]]` rows, in the order they stand in the bundle. The first must be the Patient.
+    pub resources: Vec<String>,
+}
+
+/// A group of segments.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRow {
+    /// Name.
+    pub name: String,
+    /// The group it stands in; absent: the message.
+    #[serde(default)]
+    pub within: Option<String>,
+    /// Segments that begin it. A segment that the open group has already, or that stands before one it has, begins
+    /// the next.
+    pub starts: Vec<String>,
+    /// Segments that belong to it wherever they come.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// A resource to make.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceRow {
+    /// Name used by messages and links.
+    pub name: String,
+    /// Resource type.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// One for each of these groups, or for each segment of these names.
+    pub per: Vec<String>,
+    /// Only if all hold.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    /// What tells this thing from others of its type and patient: the same values give the same resource.
+    #[serde(default)]
+    pub identity: Vec<FieldRefs>,
+    /// Make nothing if the first part of the identity is empty.
+    #[serde(default)]
+    pub identity_required: bool,
+    /// Two in one message with the same identity are one resource.
+    #[serde(default)]
+    pub shared: bool,
+    /// Segments whose rows are applied, in order; an element once filled stays.
+    pub from: Vec<String>,
+    /// Elements that always hold this.
+    #[serde(default)]
+    pub fixed: serde_json::Map<String, Value>,
+    /// Elements that hold this when no row filled them.
+    #[serde(default)]
+    pub default: Vec<DefaultRow>,
+    /// References to other resources of the message.
+    #[serde(default)]
+    pub link: Vec<LinkRow>,
+}
+
+/// An element's value when no row filled it.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultRow {
+    /// The element.
+    pub path: Path,
+    /// Its value.
+    pub value: Value,
+    /// Only if this element is there.
+    #[serde(default)]
+    pub with: Option<Path>,
+    /// Only if all hold.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
+/// A reference to another resource of the message.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkRow {
+    /// The element.
+    pub path: Path,
+    /// Names of `[[resource]]` rows; the nearest in the groups are taken.
+    pub to: Vec<String>,
+}
+
+/// Rows of one segment for one resource type.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentRows {
+    /// Segment, or `ROW` for CSV.
+    pub name: String,
+    /// Resource type.
+    pub to: String,
+    /// Field by field.
+    pub rows: Vec<Row>,
+}
+
+/// A row: one field and the element it goes to.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Field number.
+    #[serde(default)]
+    pub field: u16,
+    /// One component of it only.
+    #[serde(default)]
+    pub component: Option<u16>,
+    /// CSV: the column.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// The element. Empty for fields that only steer the translation.
+    #[serde(default)]
+    pub path: Path,
+    /// How the value is read and written.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// The table its code is looked up in.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub table: Option<toml::Spanned<String>>,
+    /// Of a repeating field, only the first repetition or only the others.
+    #[serde(default)]
+    pub repetition: Option<Repetitions>,
+    /// Coding system of a code that names none, as a message would name it: `HL70487`.
+    #[serde(default)]
+    pub system: Option<String>,
+    /// Of a coded value with alternates, only the first (1) or second (2) coding.
+    #[serde(default)]
+    pub triplet: Option<u8>,
+    /// Field with the unit of a quantity.
+    #[serde(default)]
+    pub unit: Option<FieldRefs>,
+    /// CSV: the column with the unit of a quantity.
+    #[serde(default)]
+    pub unit_column: Option<String>,
+    /// Only if all hold.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    /// Set beside the value, in the list element that holds it.
+    #[serde(default)]
+    pub with: Option<Value>,
+    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`.
+    #[serde(default)]
+    pub value: Option<Value>,
+    /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Which repetitions of a field a row takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Repetitions {
+    /// The first.
+    First,
+    /// All but the first.
+    Others,
+}
+
+/// A code table.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableRow {
+    /// HL7 table number or another name.
+    pub name: String,
+    /// System of the codes it gives, where they become Codings.
+    #[serde(default)]
+    pub system: Option<String>,
+    /// Source code to FHIR code.
+    pub codes: BTreeMap<String, String>,
+}
+
+/// A coding system name.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SystemRow {
+    /// Name in the message; compared without case.
+    pub names: Vec<String>,
+    /// Address of the system.
+    pub url: String,
+    /// Only codes of this many characters.
+    #[serde(default)]
+    pub length: Option<usize>,
+}
+
+/// An identifier system.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentifierRow {
+    /// CX.5, e.g. `JHN`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Issuer: jurisdiction, province or authority; absent: any.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// Address of the system.
+    pub system: String,
+}
+
+/// An SS-MIX2 data type.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StorageRow {
+    /// Data type, e.g. `ADT-00`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Messages it may hold.
+    pub messages: Vec<String>,
+    /// It is the storage's word on the patient's demographics; other data types only mention the patient.
+    #[serde(default)]
+    pub demographics: bool,
+}
+
+/// Reads a file; the error carries the line.
+pub(crate) fn parse(name: &str, text: &str) -> Result<RowsFile, MappingError> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        MappingError::Invalid { file: name.to_owned(), line, message: error.message().to_owned() }
+    })
+}
+
+/// The line, from 1, of a byte offset.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}

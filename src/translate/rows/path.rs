@@ -1,0 +1,255 @@
+//! Element paths of rows: `name[]` adds an element per value, `contact[=]` is the element of this segment,
+//! `dosageInstruction[0]` a fixed one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// A parsed path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Path {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    name: String,
+    index: Index,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Index {
+    /// Not a list.
+    None,
+    /// `[]`: a new element.
+    New,
+    /// `[=]`: the element that belongs to the segment in hand, made on first use.
+    Same,
+    /// `[n]`.
+    At(usize),
+}
+
+/// A list may be addressed up to this index; more is an error in the row.
+const MAX_INDEX: usize = 63;
+
+/// Which list elements belong to the segment in hand.
+pub(crate) type Slots = BTreeMap<String, usize>;
+
+impl Path {
+    /// The path without list positions, as the loss report shows it.
+    pub fn plain(&self) -> String {
+        self.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether the last list of the path grows with every value.
+    pub(crate) fn grows(&self) -> bool {
+        self.steps.iter().any(|step| step.index == Index::New)
+    }
+
+    /// Whether something is there already.
+    pub(crate) fn is_filled(&self, resource: &Map<String, Value>, slots: &Slots) -> bool {
+        let mut at: Option<&Map<String, Value>> = Some(resource);
+        let mut prefix = String::new();
+        for (n, step) in self.steps.iter().enumerate() {
+            let Some(value) = at.and_then(|map| map.get(&step.name)) else { return false };
+            prefix.push_str(&step.name);
+            let value = match step.index {
+                Index::None => value,
+                Index::New => return false,
+                Index::At(index) => match value.get(index) {
+                    Some(value) => value,
+                    None => return false,
+                },
+                Index::Same => match slots.get(&prefix).and_then(|index| value.get(*index)) {
+                    Some(value) => value,
+                    None => return false,
+                },
+            };
+            prefix.push('.');
+            if n + 1 == self.steps.len() {
+                return !value.is_null();
+            }
+            at = value.as_object();
+        }
+        false
+    }
+
+    /// Puts `value` there; `beside` goes into the innermost list element on the way, or the object that holds the value.
+    pub(crate) fn place(
+        &self,
+        resource: &mut Map<String, Value>,
+        value: Value,
+        beside: Option<&Value>,
+        slots: &mut Slots,
+    ) {
+        let lists = self.steps.iter().rposition(|step| step.index != Index::None);
+        let mut map = resource;
+        let mut prefix = String::new();
+        let mut value = Some(value);
+        for (n, step) in self.steps.iter().enumerate() {
+            let last = n + 1 == self.steps.len();
+            prefix.push_str(&step.name);
+            let slot = map.entry(step.name.clone()).or_insert(Value::Null);
+            let cell = match step.index {
+                Index::None => slot,
+                index => element(slot, index, &prefix, slots),
+            };
+            prefix.push('.');
+            if last {
+                if let Some(value) = value.take() {
+                    merge(cell, value);
+                }
+                if lists == Some(n) {
+                    lay_beside(cell, beside);
+                }
+                return;
+            }
+            if !cell.is_object() {
+                *cell = Value::Object(Map::new());
+            }
+            if lists == Some(n) {
+                lay_beside(cell, beside);
+            }
+            let Value::Object(inner) = cell else { return };
+            map = inner;
+        }
+    }
+}
+
+fn element<'a>(slot: &'a mut Value, index: Index, prefix: &str, slots: &mut Slots) -> &'a mut Value {
+    if !slot.is_array() {
+        *slot = Value::Array(Vec::new());
+    }
+    match slot {
+        Value::Array(items) => {
+            let at = match index {
+                Index::At(at) => at,
+                Index::Same => *slots.entry(prefix.to_owned()).or_insert(items.len()),
+                Index::None | Index::New => items.len(),
+            };
+            while items.len() <= at {
+                items.push(Value::Null);
+            }
+            &mut items[at]
+        }
+        other => other,
+    }
+}
+
+/// Objects grow together; anything else replaces.
+fn merge(cell: &mut Value, value: Value) {
+    match (cell, value) {
+        (Value::Object(old), Value::Object(new)) => old.extend(new),
+        (cell, value) => *cell = value,
+    }
+}
+
+fn lay_beside(cell: &mut Value, beside: Option<&Value>) {
+    if let (Value::Object(map), Some(Value::Object(beside))) = (cell, beside) {
+        for (name, value) in beside {
+            map.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+impl std::str::FromStr for Path {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let steps = text.split('.').map(|step| parse_step(step, text)).collect::<Result<_, _>>()?;
+        Ok(Self { steps })
+    }
+}
+
+fn parse_step(step: &str, whole: &str) -> Result<Step, String> {
+    let (name, index) = match step.split_once('[') {
+        None => (step, Index::None),
+        Some((name, "]")) => (name, Index::New),
+        Some((name, "=]")) => (name, Index::Same),
+        Some((name, number)) => {
+            let number = number.strip_suffix(']').and_then(|digits| digits.parse().ok()).filter(|n| *n <= MAX_INDEX);
+            (
+                name,
+                Index::At(
+                    number.ok_or_else(|| format!("path {whole:?}: {step:?} has no list position [], [=] or [n]"))?,
+                ),
+            )
+        }
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(format!("path {whole:?}: {step:?} is no element name"));
+    }
+    Ok(Step { name: name.to_owned(), index })
+}
+
+impl<'de> serde::Deserialize<'de> for Path {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Path {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Path".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "description": "Element path: `name[]`, `contact[=].name`, `note[0].text`"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn place(path: &str, value: Value, beside: Option<Value>, into: &mut Map<String, Value>, slots: &mut Slots) {
+        path.parse::<Path>().unwrap().place(into, value, beside.as_ref(), slots);
+    }
+
+    #[test]
+    fn lists_grow_stay_or_are_addressed() {
+        let mut resource = Map::new();
+        let mut slots = Slots::new();
+        place("name[].family", json!("A"), Some(json!({"use": "usual"})), &mut resource, &mut slots);
+        place("name[].family", json!("B"), None, &mut resource, &mut slots);
+        place("contact[=].name", json!({"text": "C"}), None, &mut resource, &mut slots);
+        place("contact[=].gender", json!("male"), None, &mut resource, &mut slots);
+        slots.clear();
+        place("contact[=].gender", json!("female"), None, &mut resource, &mut slots);
+        place("dosage[0].dose[0].unit", json!("mg"), None, &mut resource, &mut slots);
+        place("dosage[0].dose[0].value", json!(1), None, &mut resource, &mut slots);
+        assert_eq!(
+            Value::Object(resource),
+            json!({"name": [{"use": "usual", "family": "A"}, {"family": "B"}],
+                   "contact": [{"name": {"text": "C"}, "gender": "male"}, {"gender": "female"}],
+                   "dosage": [{"dose": [{"unit": "mg", "value": 1}]}]})
+        );
+    }
+
+    #[test]
+    fn a_filled_element_is_seen() {
+        let resource = json!({"code": {"text": "x"}, "note": [{"text": "y"}]});
+        let resource = resource.as_object().unwrap();
+        let filled = |path: &str| path.parse::<Path>().unwrap().is_filled(resource, &Slots::new());
+        assert!(filled("code") && filled("code.text") && filled("note[0].text"));
+        assert!(!filled("note[1].text") && !filled("note[].text") && !filled("note[=].text") && !filled("status"));
+    }
+
+    #[test]
+    fn wrong_paths_are_errors() {
+        for path in ["a..b", "a[", "a[x]", "a[64]", "a b", "[]"] {
+            assert!(path.parse::<Path>().is_err(), "{path}");
+        }
+    }
+}
