@@ -116,8 +116,11 @@ struct Shared<D> {
 }
 
 impl<D: Door> Shared<D> {
-    async fn serve_one(&self, stream: TcpStream, handshake: Handshake, shutdown: watch::Receiver<bool>) {
-        let finished = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream)).await;
+    async fn serve_one(&self, stream: TcpStream, handshake: Handshake, mut shutdown: watch::Receiver<bool>) {
+        let finished = tokio::select! {
+            finished = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream)) => finished,
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        };
         drop(handshake);
         match finished {
             Ok(Ok(stream)) => {
@@ -142,9 +145,6 @@ impl<D: Door> Shared<D> {
         let mut must_end = pin!(must_end);
         let mut patience = pin!(tokio::time::sleep(Duration::MAX));
         let mut closing = false;
-        if *shutdown.borrow_and_update() {
-            connection.as_mut().graceful_shutdown();
-        }
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
@@ -154,7 +154,7 @@ impl<D: Door> Shared<D> {
                     return;
                 }
                 () = must_end.as_mut() => return,
-                _ = shutdown.changed(), if !closing => {
+                _ = shutdown.wait_for(|stop| *stop), if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                     patience.as_mut().reset(tokio::time::Instant::now() + self.limits.request);

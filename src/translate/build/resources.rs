@@ -1,5 +1,7 @@
 //! Makes the resources of a message and links them.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Work};
@@ -29,6 +31,7 @@ pub(crate) struct Instance<'a> {
 /// Makes all resources, the Patient first.
 pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused> {
     let mut instances: Vec<Instance<'a>> = Vec::new();
+    let mut used: HashSet<String> = HashSet::new();
     let mut number = 0;
     for name in &work.order.row.resources {
         let Some(row) = work.order.rules.resources.get(name) else { continue };
@@ -45,10 +48,10 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
             let body = body(work, row, number, group, segment);
             let key = match instances.first() {
                 None => patient_key(work, &body)?,
-                Some(patient) => clinical_key(&context, row, patient, &instances),
+                Some(patient) => clinical_key(&context, row, patient, &used),
             };
             let full_url = full_url(work, row, &key);
-            if row.shared && instances.iter().any(|other| other.full_url == full_url) {
+            if !used.insert(key.1.clone()) && row.shared {
                 continue;
             }
             instances.push(Instance { row, number, group, body, full_url, key });
@@ -103,11 +106,12 @@ fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment
     body
 }
 
-/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it, `>OBX`
-/// of the groups within it.
+/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it if it has
+/// none of its own, `>OBX` of the groups within it.
 fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Vec<usize> {
     if let Some(name) = from.strip_prefix('^') {
-        return work.above(group, name).into_iter().collect();
+        let has_own = work.own(group, name).next().is_some();
+        return work.above(group, name).filter(|_| !has_own).into_iter().collect();
     }
     if let Some(name) = from.strip_prefix('>') {
         return work.below(group, name);
@@ -214,7 +218,7 @@ fn clinical_key(
     context: &Context<'_>,
     row: &ResourceRow,
     patient: &Instance<'_>,
-    others: &[Instance<'_>],
+    used: &HashSet<String>,
 ) -> (String, String) {
     let setting = context.setting;
     let parts: Vec<String> = row.identity.iter().map(|fields| context.first_text(fields).unwrap_or_default()).collect();
@@ -224,11 +228,9 @@ fn clinical_key(
         all.extend(["history", history]);
     }
     let system = setting.identifier_system(&kebab(&row.resource_type));
-    let first = crate::ids::derived(&all);
-    let is_used = |value: &String| others.iter().any(|other| other.key.0 == system && &other.key.1 == value);
-    let mut value = first;
+    let mut value = crate::ids::derived(&all);
     let mut count = 1;
-    while !row.shared && is_used(&value) {
+    while !row.shared && used.contains(&value) {
         count += 1;
         let ordinal = count.to_string();
         let mut numbered = all.clone();
@@ -253,10 +255,10 @@ fn kebab(name: &str) -> String {
 /// Sets the references between resources: to the nearest in the groups. Where one is wanted and several are as near, none
 /// is taken.
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
-    let known: Vec<(String, usize, String)> = instances
-        .iter()
-        .map(|instance| (instance.row.name.clone(), instance.group, instance.full_url.clone()))
-        .collect();
+    let mut known: Known = HashMap::new();
+    for instance in instances.iter() {
+        known.entry(instance.row.name.clone()).or_default().push((instance.group, instance.full_url.clone()));
+    }
     for instance in instances.iter_mut() {
         for link in &instance.row.link {
             let found = nearest(work, instance.group, &known, &link.to);
@@ -272,13 +274,18 @@ fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
     path.place(body, json!({"reference": url}), None, &mut Slots::new());
 }
 
-fn nearest(work: &Work<'_>, group: usize, known: &[(String, usize, String)], names: &[String]) -> Vec<String> {
+/// Group and address of the resources made by each row.
+type Known = HashMap<String, Vec<(usize, String)>>;
+
+fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Vec<String> {
     let mut level = Some(group);
     while let Some(outer) = level {
-        let mut found: Vec<String> = known
+        let mut found: Vec<String> = names
             .iter()
-            .filter(|(name, at, _)| names.contains(name) && work.is_within(*at, outer))
-            .map(|(_, _, url)| url.clone())
+            .filter_map(|name| known.get(name))
+            .flatten()
+            .filter(|(at, _)| work.is_within(*at, outer))
+            .map(|(_, url)| url.clone())
             .collect();
         found.dedup();
         if !found.is_empty() {
