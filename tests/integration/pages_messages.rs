@@ -27,7 +27,7 @@ pub fn message(number: u32, status: MessageStatus, channel: &str) -> MessageReco
         losses: is_good.then(|| {
             r#"{"entries":[{"source":"PID-5.1","occurrence":1,"outcome":"mapped","targets":["Patient.name.family"]},
                 {"source":"PID-30","occurrence":1,"outcome":"dropped","reason":"no element holds it"},
-                {"source":"ZZ1-2","occurrence":2,"outcome":"kept-raw"}],"totals":{}}"#
+                {"source":"ZZ1-2","occurrence":2,"outcome":"kept-raw"}],"totals":{"mapped":1,"kept_raw":1,"dropped":1}}"#
                 .to_owned()
         }),
         resources: if is_good { r#"["Patient/p1","Encounter/e1"]"# } else { "[]" }.to_owned(),
