@@ -2,7 +2,7 @@
 //!
 //! | door | address | who answers |
 //! |---|---|---|
-//! | inside | `/`, `/sign-in/…`, `/style/…` | `web` |
+//! | inside | `/`, `/sign-in/…`, `/assets/…` | `web` |
 //! | inside | `/messages…` | `intake::pages` |
 //! | inside | `/referrals…` | `referral::pages` |
 //! | inside | `/cohorts…` | `cohort::pages` |
@@ -23,6 +23,7 @@ use crate::fault::Kind;
 use crate::server::health;
 use crate::server::problem::Problem;
 use crate::web::PageState;
+use crate::web::frame::not_found;
 
 /// The inside door: people and local systems.
 pub fn inside(pages: PageState) -> Router {
@@ -33,12 +34,12 @@ pub fn inside(pages: PageState) -> Router {
         .merge(crate::cohort::pages::router(pages.clone()))
         .merge(crate::fhir_api::router(pages.here.clone()))
         .route("/health", get(health::live))
-        .route("/ready", get(health::ready).with_state(pages.here))
+        .route("/ready", get(health::ready).with_state(pages.here.clone()))
         .route("/metrics", any(not_built))
         .route("/openapi.json", any(not_built))
         .route("/oauth/token", any(not_built))
         .route("/.well-known/smart-configuration", any(not_built))
-        .fallback(unknown)
+        .fallback_service(any(not_found).with_state(pages.here))
 }
 
 /// The outside door: paired institutions only.

@@ -24,6 +24,7 @@ fn toronto() -> Setting {
         institution: "toronto".to_owned(),
         institution_code: None,
         province: Some("ON".to_owned()),
+        charset_binds: false,
     }
 }
 
@@ -35,6 +36,7 @@ fn kyoto() -> Setting {
         institution: "kyoto".to_owned(),
         institution_code: Some("2619900012".to_owned()),
         province: None,
+        charset_binds: false,
     }
 }
 
