@@ -51,7 +51,8 @@ pub fn decode(bytes: &[u8], country: Country, binding: bool) -> Result<Decoded, 
         }
         None => undeclared(bytes, country)?,
     };
-    if binding && looks_utf8(bytes, charset) && !declared.is_empty() {
+    // Not so for CP932, where half-width kana before kanji can be valid UTF-8 by accident.
+    if binding && looks_utf8(bytes, charset) && charset != Charset::ShiftJis && !declared.is_empty() {
         return Err(refused(format!(
             "the message is {} by MSH-18, but its bytes are UTF-8; correct MSH-18 or the sender's conversion",
             charset.name()
@@ -199,15 +200,15 @@ fn without_idle_escapes(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Bytes that are multi-byte UTF-8, which is not valid by accident, under another name.
+/// Bytes that are multi-byte UTF-8 under another name.
 fn looks_utf8(bytes: &[u8], charset: Charset) -> bool {
     charset != Charset::Utf8 && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
 }
 
 /// A doubt worth a person's eye although the bytes decode.
 fn doubt(bytes: &[u8], charset: Charset) -> Option<String> {
-    (charset == Charset::Latin1 && looks_utf8(bytes, charset))
-        .then(|| "the message is read as ISO 8859-1, but its bytes are also valid UTF-8; check MSH-18".to_owned())
+    looks_utf8(bytes, charset)
+        .then(|| format!("the message is read as {}, but its bytes are also valid UTF-8; check MSH-18", charset.name()))
 }
 
 fn refused(reason: String) -> Refused {
@@ -258,7 +259,7 @@ mod tests {
     #[test]
     fn utf8_under_another_name_is_refused_on_a_feed_and_told_of_in_a_file() {
         let name = "Tremblay^Élodie".as_bytes();
-        for declared in ["~ISO IR87", "ASCII", "8859/1", "CP932"] {
+        for declared in ["~ISO IR87", "ASCII", "8859/1"] {
             let refused = decode(&message(declared, name), Country::Ca, true).err().unwrap();
             assert_eq!(refused.code, RefusedCode::Encoding, "{declared}");
             assert!(decode(&message(declared, name), Country::Ca, false).unwrap().warning.is_some(), "{declared}");
