@@ -1,12 +1,14 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 done, with some
 //! input refused or quarantined.
 
+mod audit;
 mod cohort;
 mod demo;
 mod doctor;
 mod import;
 mod init;
 mod peer;
+mod referral;
 mod serve;
 mod token;
 mod translate;
@@ -71,6 +73,10 @@ enum Verb {
     Import(import::Args),
     /// Pair with partner institutions.
     Peer(peer::Args),
+    /// Look at referrals and take out their evidence.
+    Referral(referral::Args),
+    /// Check the audit trail, and evidence taken out of a node.
+    Audit(audit::Args),
     /// Check and run cohort questions.
     Cohort(cohort::Args),
     /// Print a bearer token for scripts and local systems.
@@ -131,6 +137,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Translate(args) => Ok(translate::run(&args)),
         Verb::Import(args) => import::run(&context, &args),
         Verb::Peer(args) => peer::run(&context, &args),
+        Verb::Referral(args) => referral::run(&context, &args),
+        Verb::Audit(args) => audit::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
