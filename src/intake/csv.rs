@@ -57,7 +57,7 @@ pub fn import_folder(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)
             summary.skipped += 1;
             continue;
         }
-        let raw = folder::read(&path)?;
+        let Some(raw) = super::read_file(intake, "csv", &name, &path, &mut summary)? else { continue };
         let fitting = mappings.iter().filter_map(|mapping| Some((mapping.fits(&raw)?, mapping)));
         match fitting.max_by_key(|(columns, _)| *columns) {
             Some((_, mapping)) => summary.add(&import(intake, &path, &name, mapping)?),

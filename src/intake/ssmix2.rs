@@ -39,7 +39,7 @@ fn walk(
     }
     storage.sort_by(|(a, _), (b, _)| written_at(a).cmp(written_at(b)).then_with(|| a.cmp(b)));
     for (name, path) in storage {
-        let raw = folder::read(&path)?;
+        let Some(raw) = super::read_file(intake, "ssmix2", &name, &path, &mut summary)? else { continue };
         if known(&name, &raw)? {
             continue;
         }

@@ -19,6 +19,7 @@ mod pages_cohorts;
 mod pages_frame;
 mod pages_messages;
 mod pages_referrals;
+mod records_accept;
 mod referral_door;
 mod referral_package;
 mod referral_pair;
