@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::index;
+use super::{condition, index};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
@@ -200,7 +200,9 @@ fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> R
         _ => None,
     };
     if let Some((query, leave)) = condition {
-        let (system, value) = identifier_of(entry, query)?;
+        let (system, value) = condition::identifier(query).ok_or_else(|| {
+            AcceptError::Malformed(format!("entry {entry}: a condition must be one identifier=system|value"))
+        })?;
         let mut found = view.by_identifier(&kind, &system, &value)?;
         if found.len() > 1 {
             return Err(AcceptError::Ambiguous { entry, kind });
@@ -242,75 +244,6 @@ fn created_id(content: &Value, origin: &Origin) -> String {
         (NewIds::DerivedFrom(text), Some(url)) => ids::derived(&[text, url]),
         _ => ids::fresh(),
     }
-}
-
-/// System and value of a condition. Conditions are by one `identifier=system|value`, the one kind that identifies.
-fn identifier_of(entry: usize, query: &str) -> Result<(String, String), AcceptError> {
-    let wrong = || AcceptError::Malformed(format!("entry {entry}: a condition must be one identifier=system|value"));
-    let token = query.strip_prefix("identifier=").filter(|token| !token.contains('&')).ok_or_else(wrong)?;
-    let token = percent_decoded(token);
-    let (system, value) = split_token(&token).ok_or_else(wrong)?;
-    if value.is_empty() || has_bare_comma(value) {
-        return Err(wrong());
-    }
-    Ok((unescaped(system), unescaped(value)))
-}
-
-/// At the first `|` that is not escaped.
-fn split_token(token: &str) -> Option<(&str, &str)> {
-    let mut escaped = false;
-    for (at, letter) in token.char_indices() {
-        match letter {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '|' => return Some((&token[..at], &token[at + 1..])),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// A comma that is not escaped would mean "or".
-fn has_bare_comma(value: &str) -> bool {
-    let mut escaped = false;
-    value.chars().any(|letter| {
-        let bare = letter == ',' && !escaped;
-        escaped = letter == '\\' && !escaped;
-        bare
-    })
-}
-
-/// Undoes the escapes of search values: `\|`, `\,`, `\$` (R4 search, "escaping search parameters").
-fn unescaped(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => plain.extend(letters.next()),
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
-/// Undoes percent-encoding; text that is not valid encoding stays as written.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let hex = (byte == b'%').then(|| tail.get(..2)).flatten().and_then(|pair| std::str::from_utf8(pair).ok());
-        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 fn no_resource_twice(targets: &[Target]) -> Result<(), AcceptError> {
