@@ -2,16 +2,18 @@
 //! header, one bad connection never harming another, and an orderly end.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +23,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+/// At shutdown a connection without an open request may take leave of its caller for this long; a caller that has fallen
+/// asleep must not hold up the whole node.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Wait after the system refused a connection (out of file descriptors), so as not to spin.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 /// Interval and patience of HTTP/2 pings, which find dead connections.
@@ -116,8 +121,13 @@ struct Shared<D> {
 }
 
 impl<D: Door> Shared<D> {
-    async fn serve_one(&self, stream: TcpStream, handshake: Handshake, shutdown: watch::Receiver<bool>) {
-        let finished = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream)).await;
+    async fn serve_one(&self, stream: TcpStream, handshake: Handshake, mut shutdown: watch::Receiver<bool>) {
+        let accepting = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream));
+        let finished = tokio::select! {
+            finished = accepting => finished,
+            // Nothing has been asked yet, so nothing is lost.
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        };
         drop(handshake);
         match finished {
             Ok(Ok(stream)) => {
@@ -133,18 +143,21 @@ impl<D: Door> Shared<D> {
     async fn answer(&self, stream: TlsStream<TcpStream>, caller: D::Caller, mut shutdown: watch::Receiver<bool>) {
         let app = self.app.clone();
         let must_end = self.door.must_end(&caller);
+        let open = OpenRequests::default();
+        let counted = open.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(caller.clone());
-            app.clone().oneshot(request.map(Body::new))
+            let (app, request_is_open) = (app.clone(), counted.enter());
+            async move {
+                let response = app.oneshot(request.map(Body::new)).await?;
+                Ok::<_, Infallible>(response.map(|body| CountedBody { body, _open: request_is_open }))
+            }
         });
         let http = self.http();
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         let mut must_end = pin!(must_end);
         let mut patience = pin!(tokio::time::sleep(Duration::MAX));
         let mut closing = false;
-        if *shutdown.borrow_and_update() {
-            connection.as_mut().graceful_shutdown();
-        }
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
@@ -154,11 +167,12 @@ impl<D: Door> Shared<D> {
                     return;
                 }
                 () = must_end.as_mut() => return,
-                _ = shutdown.changed(), if !closing => {
+                _ = shutdown.wait_for(|stop| *stop), if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                     patience.as_mut().reset(tokio::time::Instant::now() + self.limits.request);
                 }
+                () = open.none_for(FAREWELL), if closing => return,
                 () = patience.as_mut(), if closing => return,
             }
         }
@@ -174,6 +188,64 @@ impl<D: Door> Shared<D> {
             .max_concurrent_streams(MOST_STREAMS)
             .max_header_list_size(MOST_HEADER_BYTES);
         http
+    }
+}
+
+/// The requests of a connection whose answers have not gone out whole.
+#[derive(Clone, Default)]
+struct OpenRequests(Arc<watch::Sender<usize>>);
+
+/// One of them; counted until dropped.
+struct OpenRequest(OpenRequests);
+
+impl OpenRequests {
+    fn enter(&self) -> OpenRequest {
+        self.0.send_modify(|count| *count += 1);
+        OpenRequest(self.clone())
+    }
+
+    /// Returns when there has been none for this long.
+    async fn none_for(&self, quiet: Duration) {
+        let mut count = self.0.subscribe();
+        loop {
+            // The sender lives in `self`.
+            let _ = count.wait_for(|count| *count == 0).await;
+            if tokio::time::timeout(quiet, count.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The body of an answer; its request is open until it is gone.
+struct CountedBody {
+    body: Body,
+    _open: OpenRequest,
+}
+
+impl hyper::body::Body for CountedBody {
+    type Data = <Body as hyper::body::Body>::Data;
+    type Error = <Body as hyper::body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
