@@ -16,6 +16,7 @@ use axum::http::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -122,7 +123,7 @@ struct Shared<D> {
 
 impl<D: Door> Shared<D> {
     async fn serve_one(&self, stream: TcpStream, handshake: Handshake, mut shutdown: watch::Receiver<bool>) {
-        let accepting = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream));
+        let accepting = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream).into_fallible());
         let finished = tokio::select! {
             finished = accepting => finished,
             // Nothing has been asked yet, so nothing is lost.
@@ -135,7 +136,10 @@ impl<D: Door> Shared<D> {
                     self.answer(stream, caller, shutdown).await;
                 }
             }
-            Ok(Err(error)) => tracing::info!(%error, "a TLS handshake failed"),
+            Ok(Err((error, stream))) => {
+                tracing::info!(%error, "a TLS handshake failed");
+                let _ = tokio::time::timeout(FAREWELL, hear_out(stream)).await;
+            }
             Err(_) => tracing::info!("a TLS handshake took too long"),
         }
     }
@@ -189,6 +193,14 @@ impl<D: Door> Shared<D> {
             .max_header_list_size(MOST_HEADER_BYTES);
         http
     }
+}
+
+/// Ends a refused connection so that the caller learns why: closed over bytes that nobody read it would be reset, and the
+/// alert lost.
+async fn hear_out(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut block = [0u8; 4096];
+    while matches!(stream.read(&mut block).await, Ok(size) if size > 0) {}
 }
 
 /// The requests of a connection whose answers have not gone out whole.

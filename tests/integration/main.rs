@@ -3,7 +3,12 @@
 
 mod cohort;
 mod cohort_peers;
+mod command_line;
+mod command_line_doctor;
+mod command_line_import;
+mod command_line_peer;
 mod configuration;
+mod demo;
 mod exchange_messages;
 mod exchange_pairing;
 mod exchange_schemas;
