@@ -11,7 +11,7 @@
 //! | inside | `/metrics`, `/openapi.json`, `/oauth/token`, `/.well-known/smart-configuration` | not built: 501 |
 //! | outside | `/peer/v1/pairing`, `/peer/v1/directory` | `exchange::endpoints` |
 //! | outside | `/peer/v1/fhir/$process-message` | `referral::endpoints` |
-//! | outside | `/peer/v1/cohort/question` | `cohort::endpoints` |
+//! | outside | `/peer/v1/cohort-question` | `cohort::endpoints` |
 
 use axum::Router;
 use axum::routing::{any, get};

@@ -1,4 +1,4 @@
-//! `POST /peer/v1/cohort/question`: a cohort question of a paired institution, answered at once and signed.
+//! `POST /peer/v1/cohort-question`: a cohort question of a paired institution, answered at once and signed.
 
 use axum::Router;
 use axum::extract::{FromRef, State};

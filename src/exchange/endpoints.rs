@@ -1,12 +1,12 @@
 //! The exchange's own addresses at the outside door: pairing and directory.
 
-use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::routing::post;
 use axum::{Json, Router};
 
 use super::{Institution, directory, pairing};
 use crate::fault::Kind;
+use crate::server::body::WholeBody;
 use crate::server::peer::{Answer, Caller, PeerQuestion};
 use crate::server::problem::Problem;
 use crate::store::StoreError;
@@ -43,7 +43,7 @@ pub fn router(state: ExchangeState) -> Router {
 async fn pair(
     State(state): State<ExchangeState>,
     Caller(tls): Caller,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Json<wire::pairing::Response>, Problem> {
     if body.len() > wire::pairing::MAX_BYTES {
         return Err(Problem::new(Kind::TooLarge, "pairing data is larger than allowed"));

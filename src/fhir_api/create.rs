@@ -1,6 +1,5 @@
 //! create, <https://hl7.org/fhir/R4/http.html#create>, also conditional (`If-None-Exist`).
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -12,6 +11,7 @@ use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::{self, bundle};
 use crate::records::accept::{Done, Origin};
+use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
 use crate::web::bearer::Bearer;
 
@@ -21,7 +21,7 @@ pub(super) async fn create(
     State(here): State<Institution>,
     Path(kind): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;

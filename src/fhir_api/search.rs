@@ -2,7 +2,6 @@
 //! `records::parameters`; a parameter or modifier that is not served is refused, never ignored: an ignored filter
 //! would show the wrong patients.
 
-use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,6 +16,7 @@ use crate::fhir::search::{Criterion, Match, Prefix, Search};
 use crate::fhir::{bundle, dates};
 use crate::harmonise::fold;
 use crate::records::parameters::{self, ParameterType};
+use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
 use crate::web::bearer::Bearer;
 
@@ -44,7 +44,7 @@ pub(super) async fn search_by_post(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
     Path(kind): Path<String>,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Response, Problem> {
     let query = String::from_utf8(body.to_vec()).map_err(|_| Problem::new(Kind::Malformed, "the form is not UTF-8"))?;
     run(&here, &staff, kind, query).await

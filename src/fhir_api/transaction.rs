@@ -1,6 +1,5 @@
 //! transaction, <https://hl7.org/fhir/R4/http.html#transaction>: all entries or none.
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -14,6 +13,7 @@ use crate::fault::Kind;
 use crate::fhir::bundle;
 use crate::harmonise::{self, HarmoniseSetting};
 use crate::records::accept::{self, AcceptError, Done, EntryOutcome, Origin};
+use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
 use crate::store::{Change, Changes, CommitError, Expect};
@@ -27,7 +27,7 @@ pub(super) async fn transaction(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
     headers: HeaderMap,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     let transaction = json_body(&headers, &body)?;

@@ -2,18 +2,21 @@
 //! header, one bad connection never harming another, and an orderly end.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -21,6 +24,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+/// At shutdown a connection without an open request may take leave of its caller for this long; a caller that has fallen
+/// asleep must not hold up the whole node.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Wait after the system refused a connection (out of file descriptors), so as not to spin.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 /// Interval and patience of HTTP/2 pings, which find dead connections.
@@ -117,8 +123,10 @@ struct Shared<D> {
 
 impl<D: Door> Shared<D> {
     async fn serve_one(&self, stream: TcpStream, handshake: Handshake, mut shutdown: watch::Receiver<bool>) {
+        let accepting = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream).into_fallible());
         let finished = tokio::select! {
-            finished = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream)) => finished,
+            finished = accepting => finished,
+            // Nothing has been asked yet, so nothing is lost.
             _ = shutdown.wait_for(|stop| *stop) => return,
         };
         drop(handshake);
@@ -128,7 +136,10 @@ impl<D: Door> Shared<D> {
                     self.answer(stream, caller, shutdown).await;
                 }
             }
-            Ok(Err(error)) => tracing::info!(%error, "a TLS handshake failed"),
+            Ok(Err((error, stream))) => {
+                tracing::info!(%error, "a TLS handshake failed");
+                let _ = tokio::time::timeout(FAREWELL, hear_out(stream)).await;
+            }
             Err(_) => tracing::info!("a TLS handshake took too long"),
         }
     }
@@ -136,9 +147,15 @@ impl<D: Door> Shared<D> {
     async fn answer(&self, stream: TlsStream<TcpStream>, caller: D::Caller, mut shutdown: watch::Receiver<bool>) {
         let app = self.app.clone();
         let must_end = self.door.must_end(&caller);
+        let open = OpenRequests::default();
+        let counted = open.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(caller.clone());
-            app.clone().oneshot(request.map(Body::new))
+            let (app, request_is_open) = (app.clone(), counted.enter());
+            async move {
+                let response = app.oneshot(request.map(Body::new)).await?;
+                Ok::<_, Infallible>(response.map(|body| CountedBody { body, _open: request_is_open }))
+            }
         });
         let http = self.http();
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
@@ -159,6 +176,7 @@ impl<D: Door> Shared<D> {
                     connection.as_mut().graceful_shutdown();
                     patience.as_mut().reset(tokio::time::Instant::now() + self.limits.request);
                 }
+                () = open.none_for(FAREWELL), if closing => return,
                 () = patience.as_mut(), if closing => return,
             }
         }
@@ -174,6 +192,72 @@ impl<D: Door> Shared<D> {
             .max_concurrent_streams(MOST_STREAMS)
             .max_header_list_size(MOST_HEADER_BYTES);
         http
+    }
+}
+
+/// Ends a refused connection so that the caller learns why: closed over bytes that nobody read it would be reset, and the
+/// alert lost.
+async fn hear_out(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut block = [0u8; 4096];
+    while matches!(stream.read(&mut block).await, Ok(size) if size > 0) {}
+}
+
+/// The requests of a connection whose answers have not gone out whole.
+#[derive(Clone, Default)]
+struct OpenRequests(Arc<watch::Sender<usize>>);
+
+/// One of them; counted until dropped.
+struct OpenRequest(OpenRequests);
+
+impl OpenRequests {
+    fn enter(&self) -> OpenRequest {
+        self.0.send_modify(|count| *count += 1);
+        OpenRequest(self.clone())
+    }
+
+    /// Returns when there has been none for this long.
+    async fn none_for(&self, quiet: Duration) {
+        let mut count = self.0.subscribe();
+        loop {
+            // The sender lives in `self`.
+            let _ = count.wait_for(|count| *count == 0).await;
+            if tokio::time::timeout(quiet, count.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The body of an answer; its request is open until it is gone.
+struct CountedBody {
+    body: Body,
+    _open: OpenRequest,
+}
+
+impl hyper::body::Body for CountedBody {
+    type Data = <Body as hyper::body::Body>::Data;
+    type Error = <Body as hyper::body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

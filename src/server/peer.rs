@@ -2,12 +2,12 @@
 //! An unverified body has no extractor.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 
+use super::body::WholeBody;
 use super::problem::Problem;
 use crate::exchange::envelope::{self, OpenError, RequestParts, VerifiedMessage};
 use crate::exchange::tls::TlsPeer;
@@ -102,10 +102,7 @@ async fn open(request: Request, here: Institution) -> Result<VerifiedMessage, Pr
         return Err(Problem::new(Kind::Malformed, "addresses between nodes have no query"));
     }
     let whole = Request::from_parts(parts.clone(), body);
-    let body = Bytes::from_request(whole, &()).await.map_err(|rejection| {
-        let kind = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { Kind::TooLarge } else { Kind::Malformed };
-        Problem::new(kind, rejection.body_text())
-    })?;
+    let WholeBody(body) = WholeBody::from_request(whole, &()).await?;
     let opened = tokio::task::spawn_blocking(move || {
         let request = RequestParts {
             path: parts.uri.path(),

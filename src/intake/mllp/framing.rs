@@ -75,6 +75,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
+    /// Reads and forgets until the sender ends, for as long as one message may take. A connection closed over bytes that
+    /// nobody read is reset, and the sender would lose the answer that tells it why.
+    pub async fn discard(mut self) {
+        let deadline = Instant::now() + self.limits.message;
+        let mut block = [0u8; 8192];
+        while matches!(timeout_at(deadline, self.stream.read(&mut block)).await, Ok(Ok(size)) if size > 0) {}
+    }
+
     /// A frame that the buffer already holds or rules out.
     fn take(&mut self) -> Option<Frame> {
         if self.searched == 0 {

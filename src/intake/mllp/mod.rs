@@ -100,7 +100,10 @@ impl Connection {
             framed.extend_from_slice(&[FS, b'\r']);
             if !matches!(timeout(patience, writing.write_all(&framed)).await, Ok(Ok(()))) || !goes_on {
                 let _ = writing.shutdown().await;
-                return;
+                tokio::select! {
+                    () = frames.discard() => return,
+                    _ = self.shutdown.wait_for(|stop| *stop) => return,
+                }
             }
         }
     }
