@@ -14,6 +14,9 @@
 //! | outside | `/peer/v1/cohort-question` | `cohort::endpoints` |
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use crate::cohort::answer::CohortPolicy;
@@ -39,7 +42,7 @@ pub fn inside(pages: PageState) -> Router {
         .route("/openapi.json", any(not_built))
         .route("/oauth/token", any(not_built))
         .route("/.well-known/smart-configuration", any(not_built))
-        .fallback_service(any(not_found).with_state(pages.here))
+        .fallback_service(any(unknown_inside).with_state(pages.here))
 }
 
 /// The outside door: paired institutions only.
@@ -53,6 +56,15 @@ pub fn outside(here: Institution, url: OutsideUrl, policy: CohortPolicy) -> Rout
 
 async fn not_built() -> Problem {
     Problem::new(Kind::NotSupported, "this address is not built in this release; see CHANGELOG.md for what is")
+}
+
+/// People get a page, programs an OperationOutcome.
+async fn unknown_inside(State(here): State<Institution>, request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if accept.contains("text/html") {
+        return not_found(State(here), request).await;
+    }
+    unknown().await.into_response()
 }
 
 async fn unknown() -> Problem {
