@@ -55,6 +55,9 @@ struct Cli {
     /// Print one JSON document (or one per line where said) instead of text.
     #[arg(long, global = true)]
     json: bool,
+    /// Language of messages: en, fr, ja. The command line speaks English only in this release; the pages speak all three.
+    #[arg(long, global = true, value_parser = ["en", "fr", "ja"], value_name = "LANG")]
+    lang: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -128,6 +131,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    if cli.lang.as_deref().is_some_and(|lang| lang != "en") {
+        eprintln!("watari: the command line speaks English only in this release; the pages speak en, fr and ja");
+    }
     let context = Context { config_file: cli.config, json: cli.json };
     telemetry::start(!matches!(cli.verb, Verb::Serve(_)));
     let outcome = match cli.verb {
