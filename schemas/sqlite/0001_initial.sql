@@ -98,6 +98,7 @@ CREATE TABLE invite (
 CREATE TABLE delivery (
     message_id      TEXT NOT NULL PRIMARY KEY,
     peer            TEXT NOT NULL,
+    stream          TEXT NOT NULL,
     path            TEXT NOT NULL,
     content_type    TEXT NOT NULL,
     purpose         TEXT NOT NULL,
@@ -115,6 +116,7 @@ CREATE TABLE delivery (
     lease_until     TEXT
 );
 CREATE INDEX delivery_due ON delivery (status, next_attempt_at);
+CREATE INDEX delivery_waiting ON delivery (peer, stream) WHERE status = 'queued';
 
 -- Messages accepted from peers, never changed.
 CREATE TABLE seen_message (

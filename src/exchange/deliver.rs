@@ -1,5 +1,6 @@
 //! Emptying the outbox: due messages are leased, posted, and their receipts verified. A retry repeats the identical
-//! bytes and message signature under a fresh token. The store leases one message per peer, the oldest: they go in order.
+//! bytes and message signature under a fresh token. The store leases the oldest message of each stream: they go in order,
+//! and what a peer does not take yet holds up its own stream only.
 //!
 //! Knows message ids, never contents: what a delivery means is told to an [`Outcome`] given by the node.
 
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
-use super::transport::{Reply, Transport};
+use super::transport::{BYTES_PER_SECOND, Reply, Transport};
 use super::{Institution, ask, receipt};
 use crate::clock::instant;
 use crate::ids;
@@ -19,8 +21,14 @@ use crate::store::peers::Peer;
 use crate::store::{Change, Changes, CommitError, Expect, StoreError, View};
 use crate::wire::submit_message;
 
-/// Messages leased in one round, each to another peer.
+/// Messages leased in one round.
 const BATCH: usize = 16;
+/// Messages of one peer under way at once.
+const PER_PEER: usize = 4;
+/// Messages under way at once; each holds its body in memory.
+const UNDER_WAY: usize = 64;
+/// Attempts made at least before a message is given up: time alone may have passed with this node down.
+const FEWEST_ATTEMPTS: u32 = 10;
 /// How often an idle worker looks for what has become due, if nobody wakes it.
 const TICK: Duration = Duration::from_secs(1);
 /// Longest error text kept with a delivery.
@@ -34,7 +42,7 @@ pub trait Outcome: Send + Sync {
     fn gave_up(&self, view: &dyn View, delivery: &Delivery, error: &str, at: &str) -> Vec<Change>;
 }
 
-/// Works until `shutdown` becomes true. `wake` is poked by whoever queues a message.
+/// Works until `shutdown` becomes true, and then, within one attempt's time, finishes what is under way. `wake` is poked by whoever queues a message.
 pub async fn run(
     here: Institution,
     transport: Arc<dyn Transport>,
@@ -42,37 +50,49 @@ pub async fn run(
     wake: Arc<Notify>,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    let mut under_way = JoinSet::new();
     while !*shutdown.borrow() {
-        let worked = match deliver_due(&here, transport.as_ref(), &outcome).await {
-            Ok(attempts) => attempts > 0,
-            Err(error) => {
-                tracing::error!(%error, "the outbox cannot be read");
-                false
-            }
-        };
+        while under_way.try_join_next().is_some() {}
+        let lease = ids::fresh();
+        let claimed = claim(&here, &lease, BATCH.min(UNDER_WAY - under_way.len())).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the outbox cannot be read");
+            Vec::new()
+        });
+        let worked = !claimed.is_empty();
+        for delivery in claimed {
+            let (here, transport, outcome, lease) = (here.clone(), transport.clone(), outcome.clone(), lease.clone());
+            // Each by itself: a slow peer does not hold up the next round.
+            under_way.spawn(async move {
+                let worker = Worker { here: &here, transport: transport.as_ref(), outcome: &outcome, lease: &lease };
+                worker.serve(delivery).await;
+            });
+        }
         if worked {
             continue;
         }
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(TICK) => {}
-            changed = shutdown.changed() => if changed.is_err() { return },
+            Some(_) = under_way.join_next() => {}
+            changed = shutdown.changed() => if changed.is_err() { break },
         }
     }
+    // What is cut off is tried again when its lease ends; the peer then gives the receipt it gave before.
+    let patience = Duration::from_secs(here.exchange.attempt_seconds);
+    let _ = tokio::time::timeout(patience, async { while under_way.join_next().await.is_some() {} }).await;
 }
 
-/// One round: attempts what is due now, different peers side by side, and gives the number of deliveries taken up.
+/// One round: attempts what is due now, side by side, and gives the number of deliveries taken up once all are done.
 pub async fn deliver_due(
     here: &Institution,
     transport: &dyn Transport,
     outcome: &Arc<dyn Outcome>,
 ) -> Result<usize, StoreError> {
     let lease = ids::fresh();
-    let claimed = claim(here, &lease).await?;
+    let claimed = claim(here, &lease, BATCH).await?;
     let taken = claimed.len();
     let worker = Worker { here, transport, outcome, lease: &lease };
     let mut rounds: Vec<_> = claimed.into_iter().map(|delivery| Box::pin(worker.serve(delivery))).collect();
-    // All peers at once: a slow one does not hold up the others.
     std::future::poll_fn(|context| {
         rounds.retain_mut(|round| round.as_mut().poll(context).is_pending());
         if rounds.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
@@ -184,12 +204,19 @@ impl Attempt {
     }
 }
 
-async fn claim(here: &Institution, lease: &str) -> Result<Vec<Delivery>, StoreError> {
+async fn claim(here: &Institution, lease: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
     let now = here.clock.now();
     // A little longer than an attempt may take, so that its end still finds the lease held.
     let attempt = SignedDuration::from_secs(i64::try_from(here.exchange.attempt_seconds).unwrap_or(i64::MAX / 4));
     let until = now.checked_add(attempt + SignedDuration::from_secs(10)).unwrap_or(Timestamp::MAX);
-    let claim = Claim { lease: lease.to_owned(), now: instant(now), lease_until: instant(until), limit: BATCH };
+    let claim = Claim {
+        lease: lease.to_owned(),
+        now: instant(now),
+        lease_until: instant(until),
+        bytes_per_second: BYTES_PER_SECOND,
+        limit,
+        per_peer: PER_PEER,
+    };
     let store = here.store.clone();
     tokio::task::spawn_blocking(move || store.claim(&claim)).await.unwrap_or(Err(StoreError::Closed))
 }
@@ -216,9 +243,11 @@ fn judge(here: &Institution, peer: &Peer, delivery: &Delivery, reply: &Reply) ->
     }
 }
 
+/// Tried often enough and for long enough.
 fn is_overdue(here: &Institution, delivery: &Delivery, now: Timestamp) -> bool {
     let limit = SignedDuration::from_hours(i64::try_from(here.exchange.give_up_hours).unwrap_or(i64::MAX / 3600));
-    delivery.created_at.parse::<Timestamp>().is_ok_and(|created| now.duration_since(created) >= limit)
+    delivery.attempts >= FEWEST_ATTEMPTS
+        && delivery.created_at.parse::<Timestamp>().is_ok_and(|created| now.duration_since(created) >= limit)
 }
 
 /// Doubling waits up to the longest, of which a random part of up to a half is taken off, so that many messages do not

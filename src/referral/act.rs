@@ -117,6 +117,7 @@ fn plan(
     let body = told.message(event, place, note, &message_id, &at).to_string().into_bytes();
     let mut delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, &message_id, body)?;
     delivery.created_at.clone_from(&at);
+    delivery.stream.clone_from(&referral.id);
     let mut row = referral.clone();
     row.status = place.status.as_str().to_owned();
     row.business_status = place.business.map(|business| business.as_str().to_owned());

@@ -49,7 +49,8 @@ pub fn send(here: &Institution, staff: &Staff, draft: &Draft) -> Result<String, 
     if body.len() > LARGEST_PACKAGE {
         return Err(refuse("patient", "the record is too large to be sent in one message"));
     }
-    let delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, &message_id, body.clone())?;
+    let mut delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, &message_id, body.clone())?;
+    delivery.stream.clone_from(&referral);
     let start = Place { status: Status::Draft, business: None };
     let place = state::next(Role::Initiator, start, Event::Send).map_err(|_| not_allowed())?;
     let at = instant(now);

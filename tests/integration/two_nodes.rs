@@ -112,7 +112,12 @@ impl Node {
 
     /// Seals a message for `to` and puts it into the outbox.
     pub fn queue(&self, to: &Node, message_id: &str, body: &[u8]) -> Delivery {
-        let delivery = self.seal(to, message_id, body);
+        self.queue_in(to, message_id, message_id, body)
+    }
+
+    /// As [`Node::queue`], in a stream with others.
+    pub fn queue_in(&self, to: &Node, stream: &str, message_id: &str, body: &[u8]) -> Delivery {
+        let delivery = Delivery { stream: stream.to_owned(), ..self.seal(to, message_id, body) };
         self.here.store.commit(Changes::new().with(Change::Queue(delivery.clone()))).unwrap();
         delivery
     }
