@@ -653,6 +653,38 @@ async fn the_evidence_holds_without_a_node_and_for_these_bytes_only() {
     assert!(evidence::verify(b"{}").is_err());
 }
 
+/// A log to be read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_partners_words_are_for_staff_and_not_for_the_log() {
+    let (toronto, tokyo, _clock) = paired().await;
+    let (_, outcome) = told();
+    toronto.queue(&tokyo, "m-1", b"{}");
+    let (log, refusal) = (Log::default(), watari::fhir::outcome::error("processing", "Hanako is unknown", None));
+    let into = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || into.clone()).finish();
+    let listening = tracing::subscriber::set_default(subscriber);
+    deliver_due(&toronto.here, &answer(422, refusal), &outcome).await.unwrap();
+    drop(listening);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("given up") && text.contains("m-1") && text.contains("status=422"), "{text}");
+    assert!(!text.contains("Hanako"), "{text}");
+    assert!(toronto.delivery("m-1").last_error.unwrap().contains("Hanako is unknown"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_worker_delivers_at_once_when_woken_and_stops_when_told() {
     let (toronto, tokyo, _clock) = paired().await;
