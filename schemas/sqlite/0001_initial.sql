@@ -88,6 +88,13 @@ CREATE TABLE peer (
     paired_at          TEXT NOT NULL,
     services           TEXT NOT NULL
 );
+-- Every key that signed for an institution, ours included, never changed: evidence outlives a pairing.
+CREATE TABLE signing_key (
+    institution TEXT NOT NULL,
+    jwk         TEXT NOT NULL,
+    since       TEXT NOT NULL,
+    PRIMARY KEY (institution, jwk)
+);
 CREATE TABLE invite (
     secret_sha256 TEXT NOT NULL PRIMARY KEY,
     expires_at    TEXT NOT NULL,

@@ -103,13 +103,20 @@ pub async fn deliver_due(
 
 /// What one attempt came to.
 enum Attempt {
+    /// With the receipt.
     Delivered(String),
-    Later {
-        error: String,
-        /// Seconds the peer asked to be left alone.
-        not_before: Option<u64>,
-    },
-    Refused(String),
+    Failed(Failure),
+}
+
+struct Failure {
+    /// For staff. May hold the partner's own words, so it is kept with the delivery and never logged.
+    error: String,
+    /// HTTP status, if there was an answer.
+    status: Option<u16>,
+    /// Sending the same bytes again cannot end otherwise.
+    for_good: bool,
+    /// Seconds the peer asked to be left alone.
+    not_before: Option<u64>,
 }
 
 /// One round of one lease.
@@ -126,13 +133,13 @@ impl Worker<'_> {
         let now = self.here.clock.now();
         let changes = match attempt {
             Attempt::Delivered(receipt) => self.delivered(&delivery, receipt, now).await,
-            Attempt::Refused(error) => self.given_up(&delivery, error, now).await,
-            Attempt::Later { error, .. } if is_overdue(self.here, &delivery, now) => {
-                self.given_up(&delivery, error, now).await
+            Attempt::Failed(failure) if failure.for_good || is_overdue(self.here, &delivery, now) => {
+                self.given_up(&delivery, failure, now).await
             }
-            Attempt::Later { error, not_before } => {
-                let at = next_attempt(self.here, &delivery, now, not_before);
-                Ok(vec![Change::RetryAt { message_id: delivery.message_id.clone(), at, error }])
+            Attempt::Failed(failure) => {
+                let at = next_attempt(self.here, &delivery, now, failure.not_before);
+                let message_id = delivery.message_id.clone();
+                Ok(vec![Change::RetryAt { message_id, at, error: failure.error }])
             }
         };
         self.write(&delivery, changes).await;
@@ -142,16 +149,19 @@ impl Worker<'_> {
         let peer_id = delivery.peer.clone();
         let peer = match self.here.store.read(move |view| view.peer(&peer_id)).await {
             Ok(Some(peer)) if peer.is_active() => peer,
-            Ok(_) => return Attempt::Refused("the institution is no longer a partner".to_owned()),
-            Err(error) => return Attempt::later(error.to_string()),
+            Ok(_) => {
+                let failure = Failure::of("the institution is no longer a partner");
+                return Attempt::Failed(Failure { for_good: true, ..failure });
+            }
+            Err(error) => return Attempt::Failed(Failure::of(&error.to_string())),
         };
         let outgoing = match ask::outgoing(self.here, &peer, delivery) {
             Ok(outgoing) => outgoing,
-            Err(error) => return Attempt::later(error.to_string()),
+            Err(error) => return Attempt::Failed(Failure::of(&error.to_string())),
         };
         match self.transport.post(self.here, outgoing).await {
             Ok(reply) => judge(self.here, &peer, delivery, &reply),
-            Err(error) => Attempt::later(error.to_string()),
+            Err(error) => Attempt::Failed(Failure::of(&error.to_string())),
         }
     }
 
@@ -164,8 +174,9 @@ impl Worker<'_> {
         more.map(|more: Vec<Change>| [delivered, note].into_iter().chain(more).collect())
     }
 
-    async fn given_up(&self, delivery: &Delivery, error: String, now: Timestamp) -> Result<Vec<Change>, StoreError> {
-        tracing::warn!(peer = %delivery.peer, message_id = %delivery.message_id, %error, "a message was given up");
+    async fn given_up(&self, delivery: &Delivery, failure: Failure, now: Timestamp) -> Result<Vec<Change>, StoreError> {
+        let Failure { error, status, .. } = failure;
+        tracing::warn!(peer = %delivery.peer, message_id = %delivery.message_id, status, "a message was given up");
         let at = instant(now);
         let (outcome, copy, text, when) = (self.outcome.clone(), delivery.clone(), error.clone(), at.clone());
         let more = self.here.store.read(move |view| Ok(outcome.gave_up(view, &copy, &text, &when))).await;
@@ -195,12 +206,10 @@ impl Worker<'_> {
     }
 }
 
-impl Attempt {
-    fn later(mut error: String) -> Self {
-        if let Some((cut, _)) = error.char_indices().nth(LONGEST_ERROR) {
-            error.truncate(cut);
-        }
-        Self::Later { error, not_before: None }
+impl Failure {
+    /// One that another attempt may mend.
+    fn of(error: &str) -> Self {
+        Self { error: error.chars().take(LONGEST_ERROR).collect(), status: None, for_good: false, not_before: None }
     }
 }
 
@@ -225,22 +234,20 @@ async fn claim(here: &Institution, lease: &str, limit: usize) -> Result<Vec<Deli
 fn judge(here: &Institution, peer: &Peer, delivery: &Delivery, reply: &Reply) -> Attempt {
     if reply.is_success() {
         let Ok(response) = serde_json::from_slice::<submit_message::Response>(&reply.body) else {
-            return Attempt::later("the partner's answer carries no receipt".to_owned());
+            return Attempt::Failed(Failure::of("the partner's answer carries no receipt"));
         };
         return match receipt::verify(here, peer, delivery, &response.receipt) {
             Ok(_) => Attempt::Delivered(response.receipt),
-            Err(error) => Attempt::later(error.to_string()),
+            Err(error) => Attempt::Failed(Failure::of(&error.to_string())),
         };
     }
     let text = format!("the partner refused with status {}: {}", reply.status, reply.refusal_text());
-    match reply.status {
-        // Sending the same bytes again cannot end otherwise.
-        400 | 403 | 409 | 413 | 415 | 422 => Attempt::Refused(text),
-        _ => match Attempt::later(text) {
-            Attempt::Later { error, .. } => Attempt::Later { error, not_before: reply.retry_after },
-            other => other,
-        },
-    }
+    Attempt::Failed(Failure {
+        status: Some(reply.status),
+        for_good: matches!(reply.status, 400 | 403 | 409 | 413 | 415 | 422),
+        not_before: reply.retry_after,
+        ..Failure::of(&text)
+    })
 }
 
 /// Tried often enough and for long enough.

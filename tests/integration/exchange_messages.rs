@@ -654,6 +654,70 @@ async fn the_evidence_holds_without_a_node_and_for_these_bytes_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn evidence_holds_after_either_side_has_new_keys() {
+    let (toronto, tokyo, clock) = paired().await;
+    let (_, outcome) = told();
+    toronto.queue(&tokyo, "m-1", b"{}");
+    deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap();
+    tokyo.queue(&toronto, "m-2", b"{}");
+    deliver_due(&tokyo.here, &Https::new(), &outcome).await.unwrap();
+    let sent = Evidence::of_sent(&toronto.here, "m-1").unwrap().unwrap();
+    let received = Evidence::of_received(&toronto.here, "tokyo", "m-2").unwrap().unwrap();
+
+    pairing::revoke(&toronto.here, "tokyo", "user:it").unwrap();
+    let renewed = Node::start("tokyo", Country::Jp, &clock).await;
+    crate::two_nodes::pair(&toronto, &renewed).await;
+    toronto.queue(&renewed, "m-3", b"{}");
+    deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap();
+
+    assert_eq!(Evidence::of_sent(&toronto.here, "m-1").unwrap(), Some(sent.clone()));
+    assert_eq!(Evidence::of_received(&toronto.here, "tokyo", "m-2").unwrap(), Some(received.clone()));
+    // The same store at the renewed end, under its new keys.
+    let there = Institution { identity: renewed.here.identity.clone(), ..tokyo.here.clone() };
+    assert_eq!(Evidence::of_received(&there, "toronto", "m-1").unwrap(), Some(sent.clone()));
+    assert_eq!(Evidence::of_sent(&there, "m-2").unwrap(), Some(received.clone()));
+    let new = Evidence::of_sent(&toronto.here, "m-3").unwrap().unwrap();
+    assert_eq!(&new.recipient_key, renewed.here.identity.public_key());
+    for evidence in [sent, received, new] {
+        evidence::verify(&serde_json::to_vec(&evidence).unwrap()).unwrap();
+    }
+    let kept = toronto.here.store.view(|view| view.signing_keys("tokyo")).unwrap();
+    assert_eq!(kept.len(), 2);
+}
+
+/// A log to be read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_partners_words_are_for_staff_and_not_for_the_log() {
+    let (toronto, tokyo, _clock) = paired().await;
+    let (_, outcome) = told();
+    toronto.queue(&tokyo, "m-1", b"{}");
+    let (log, refusal) = (Log::default(), watari::fhir::outcome::error("processing", "Hanako is unknown", None));
+    let into = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || into.clone()).finish();
+    let listening = tracing::subscriber::set_default(subscriber);
+    deliver_due(&toronto.here, &answer(422, refusal), &outcome).await.unwrap();
+    drop(listening);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("given up") && text.contains("m-1") && text.contains("status=422"), "{text}");
+    assert!(!text.contains("Hanako"), "{text}");
+    assert!(toronto.delivery("m-1").last_error.unwrap().contains("Hanako is unknown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_worker_delivers_at_once_when_woken_and_stops_when_told() {
     let (toronto, tokyo, _clock) = paired().await;
     let (told, outcome) = told();
