@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use crate::fhir::dates::instant;
+
 /// A source of the present moment.
 pub trait Clock: Send + Sync {
     /// The present moment, UTC.
@@ -47,9 +49,4 @@ impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// An RFC 3339 instant with milliseconds, as FHIR `instant` and the store's time columns want it. Sorts as text.
-pub fn instant(at: Timestamp) -> String {
-    format!("{at:.3}")
 }

@@ -2,7 +2,7 @@
 //!
 //! | door | address | who answers |
 //! |---|---|---|
-//! | inside | `/`, `/sign-in/…`, `/style/…` | `web` |
+//! | inside | `/`, `/sign-in/…`, `/assets/…` | `web` |
 //! | inside | `/messages…` | `intake::pages` |
 //! | inside | `/referrals…` | `referral::pages` |
 //! | inside | `/cohorts…` | `cohort::pages` |
@@ -14,6 +14,9 @@
 //! | outside | `/peer/v1/cohort-question` | `cohort::endpoints` |
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use crate::cohort::answer::CohortPolicy;
@@ -23,6 +26,7 @@ use crate::fault::Kind;
 use crate::server::health;
 use crate::server::problem::Problem;
 use crate::web::PageState;
+use crate::web::frame::not_found;
 
 /// The inside door: people and local systems.
 pub fn inside(pages: PageState) -> Router {
@@ -33,12 +37,12 @@ pub fn inside(pages: PageState) -> Router {
         .merge(crate::cohort::pages::router(pages.clone()))
         .merge(crate::fhir_api::router(pages.here.clone()))
         .route("/health", get(health::live))
-        .route("/ready", get(health::ready).with_state(pages.here))
+        .route("/ready", get(health::ready).with_state(pages.here.clone()))
         .route("/metrics", any(not_built))
         .route("/openapi.json", any(not_built))
         .route("/oauth/token", any(not_built))
         .route("/.well-known/smart-configuration", any(not_built))
-        .fallback(unknown)
+        .fallback_service(any(unknown_inside).with_state(pages.here))
 }
 
 /// The outside door: paired institutions only.
@@ -52,6 +56,15 @@ pub fn outside(here: Institution, url: OutsideUrl, policy: CohortPolicy) -> Rout
 
 async fn not_built() -> Problem {
     Problem::new(Kind::NotSupported, "this address is not built in this release; see CHANGELOG.md for what is")
+}
+
+/// People get a page, programs an OperationOutcome.
+async fn unknown_inside(State(here): State<Institution>, request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if accept.contains("text/html") {
+        return not_found(State(here), request).await;
+    }
+    unknown().await.into_response()
 }
 
 async fn unknown() -> Problem {

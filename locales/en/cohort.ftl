@@ -46,6 +46,8 @@ cohort-about = { $n ->
     [one] about { $shown }
    *[other] about { $shown }
 }
+cohort-total = Altogether between { $low } and { $high } different patients; somebody may be known at more than one institution.
+cohort-result-json = Answers as JSON
 cohort-fewer = fewer than 10
 cohort-no-number = no number
 cohort-definition = Question

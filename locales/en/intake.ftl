@@ -55,6 +55,7 @@ loss-fields = { $n ->
     [one] { $shown } field
    *[other] { $shown } fields
 }
+loss-summary = { $fields }, { $lost }
 loss-lost = { $n ->
     [one] { $shown } dropped
    *[other] { $shown } dropped

@@ -47,6 +47,7 @@ problem-failed-advice = Nothing was changed. Try again in a moment; if it happen
 
 home-greeting = Welcome, { $user }
 home-figures = At a glance
+home-waiting = referrals waiting for you
 home-received = open referrals received
 home-sent = open referrals sent
 home-questions = cohort questions asked

@@ -46,6 +46,8 @@ cohort-about = { $n ->
     [one] environ { $shown }
    *[other] environ { $shown }
 }
+cohort-total = Au total, entre { $low } et { $high } patients distincts; une même personne peut être connue de plus d’un établissement.
+cohort-result-json = Réponses en JSON
 cohort-fewer = moins de 10
 cohort-no-number = aucun nombre
 cohort-definition = Question
@@ -57,11 +59,11 @@ answer-too-few = Trop peu
 answer-refused = Refusé
 answer-no-answer = Sans réponse
 answer-pending = En attente
-explain-inclusion = Patients présentant { $inclusion }.
-explain-both = Patients présentant { $inclusion }, mais sans { $exclusion }.
+explain-inclusion = Patients : { $inclusion }.
+explain-both = Patients : { $inclusion }, mais sans { $exclusion }.
 explain-and = {" "}et{" "}
 explain-or = {" "}ou{" "}
-explain-with = {" "}accompagné de{" "}
+explain-with = {" "}avec{" "}
 explain-nor = {" "}ni{" "}
 explain-age = âge { $range }
 explain-years = ans

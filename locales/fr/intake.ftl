@@ -55,6 +55,7 @@ loss-fields = { $n ->
     [one] { $shown } champ
    *[other] { $shown } champs
 }
+loss-summary = { $fields }, dont { $lost }
 loss-lost = { $n ->
     [one] { $shown } écarté
    *[other] { $shown } écartés

@@ -47,6 +47,7 @@ problem-failed-advice = Rien n’a été modifié. Réessayez dans un instant; s
 
 home-greeting = Bienvenue, { $user }
 home-figures = En un coup d’œil
+home-waiting = demandes en attente de votre intervention
 home-received = demandes reçues en cours
 home-sent = demandes envoyées en cours
 home-questions = questions de cohorte posées

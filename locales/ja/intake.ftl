@@ -46,4 +46,5 @@ loss-source = 項目
 loss-outcome = 取り扱い
 loss-target = 変換先の要素、または理由
 loss-fields = { $shown } 項目
+loss-summary = { $fields }（{ $lost }）
 loss-lost = うち除外 { $shown }

@@ -47,6 +47,7 @@ problem-failed-advice = 変更は行われていません。しばらくして�
 
 home-greeting = { $user } さん
 home-figures = 現在の状況
+home-waiting = 対応が必要な紹介
 home-received = 対応中の受信紹介
 home-sent = 対応中の送信紹介
 home-questions = 実施した症例数照会

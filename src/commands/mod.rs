@@ -1,12 +1,14 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 done, with some
 //! input refused or quarantined.
 
+mod audit;
 mod cohort;
 mod demo;
 mod doctor;
 mod import;
 mod init;
 mod peer;
+mod referral;
 mod serve;
 mod token;
 mod translate;
@@ -53,6 +55,9 @@ struct Cli {
     /// Print one JSON document (or one per line where said) instead of text.
     #[arg(long, global = true)]
     json: bool,
+    /// Language of messages: en, fr, ja. The command line speaks English only in this release; the pages speak all three.
+    #[arg(long, global = true, value_parser = ["en", "fr", "ja"], value_name = "LANG")]
+    lang: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -71,6 +76,10 @@ enum Verb {
     Import(import::Args),
     /// Pair with partner institutions.
     Peer(peer::Args),
+    /// Look at referrals and take out their evidence.
+    Referral(referral::Args),
+    /// Check the audit trail, and evidence taken out of a node.
+    Audit(audit::Args),
     /// Check and run cohort questions.
     Cohort(cohort::Args),
     /// Print a bearer token for scripts and local systems.
@@ -122,6 +131,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    if cli.lang.as_deref().is_some_and(|lang| lang != "en") {
+        eprintln!("watari: the command line speaks English only in this release; the pages speak en, fr and ja");
+    }
     let context = Context { config_file: cli.config, json: cli.json };
     telemetry::start(!matches!(cli.verb, Verb::Serve(_)));
     let outcome = match cli.verb {
@@ -131,6 +143,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Translate(args) => Ok(translate::run(&args)),
         Verb::Import(args) => import::run(&context, &args),
         Verb::Peer(args) => peer::run(&context, &args),
+        Verb::Referral(args) => referral::run(&context, &args),
+        Verb::Audit(args) => audit::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),

@@ -8,7 +8,6 @@ use super::{Context, Failure, Outcome, runtime};
 use crate::config::Config;
 use crate::exchange::pairing;
 use crate::node::{Parts, Purpose};
-use crate::store::StoreError;
 use crate::store::peers::Peer;
 
 #[derive(Debug, clap::Args)]
@@ -87,7 +86,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 }
 
 fn list(context: &Context, parts: &Parts) -> Result<(), Failure> {
-    let peers = parts.here.store.view(|view| view.peers().map_err(StoreError::from))?;
+    let peers = parts.here.store.view(|view| view.peers())?;
     if context.json {
         println!("{}", Value::Array(peers.iter().map(shown).collect()));
     } else if peers.is_empty() {

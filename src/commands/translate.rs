@@ -23,7 +23,7 @@ pub struct TranslateArgs {
     /// Whose rules: rows, zone, undeclared bytes. Default: jp for ssmix2, else ca.
     #[arg(long, value_enum)]
     pub country: Option<CountryArg>,
-    /// CSV: the mapping file. Others: a folder of mapping rows, or a file in one.
+    /// CSV: the mapping file. Others: a file or a folder of mapping rows.
     #[arg(long)]
     pub mapping: Option<PathBuf>,
     /// Writes the loss reports there, a JSON line for each source field.
@@ -140,11 +140,7 @@ fn load_mappings(args: &TranslateArgs) -> Result<(Mappings, Option<CsvMapping>),
         let table = CsvMapping::load(&text, &path.display().to_string()).map_err(usage)?;
         return Ok((Mappings::builtin().map_err(usage)?, Some(table)));
     }
-    let folders = match &args.mapping {
-        None => Vec::new(),
-        Some(path) if path.is_dir() => vec![path.clone()],
-        Some(path) => vec![path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)],
-    };
+    let folders: Vec<PathBuf> = args.mapping.iter().cloned().collect();
     Ok((Mappings::with_folders(&folders).map_err(usage)?, None))
 }
 

@@ -116,12 +116,12 @@ pub fn gather(view: &dyn View, patient_id: &str) -> Result<Option<Gathered>, Sto
 pub fn choose(patient: &StoredResource, compartment: &[StoredResource]) -> Option<Gathered> {
     let patient = read(patient)?;
     let mut gathered = Gathered { patient, chosen: Vec::new(), related: Vec::new(), left_out: Vec::new() };
-    for stored in compartment.iter().filter(|stored| stored.kind != "Patient") {
+    // A Provenance is about records, not about the patient; the package gets its own.
+    for stored in compartment.iter().filter(|stored| !matches!(stored.kind.as_str(), "Patient" | "Provenance")) {
         let chosen = read(stored).ok_or(Reason::Unreadable).and_then(|record| {
-            if reference::patient_of(&record.resource) != Some(gathered.patient.id.as_str()) {
-                return Err(Reason::OtherPatient);
-            }
-            Ok((sections::of(&record.kind, &record.resource)?, record))
+            let section = sections::of(&record.kind, &record.resource)?;
+            let of_patient = reference::patient_of(&record.resource) == Some(gathered.patient.id.as_str());
+            if of_patient { Ok((section, record)) } else { Err(Reason::OtherPatient) }
         });
         match chosen {
             Ok(one) => gathered.chosen.push(one),

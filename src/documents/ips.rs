@@ -69,10 +69,11 @@ pub fn ips(gathered: &Gathered, own: &mut OwnIds, author: &Value, at: &str, lang
     entries.push(entry(author.clone()));
 
     let sections: Vec<Value> =
-        chosen.iter().map(|(section, records)| self::section(section, records, own, language)).collect();
+        chosen.iter().map(|(section, records)| self::section(section, records, gathered, own, language)).collect();
     let composition = composition(own, &patient_id, author, at, language, sections);
     entries.insert(0, entry(composition));
-    let bundle = document(&own.name("Bundle", "ips"), at, entries);
+    let mut bundle = document(&own.name("Bundle", "ips"), at, entries);
+    bundle["meta"] = profile("Bundle-uv-ips");
     Summary { bundle, sources, left_out }
 }
 
@@ -106,6 +107,7 @@ fn composition(
     json!({
         "resourceType": "Composition",
         "id": own.name("Composition", "ips"),
+        "meta": profile("Composition-uv-ips"),
         "language": language,
         "text": narrative(language, &body),
         "status": "final",
@@ -119,7 +121,7 @@ fn composition(
     })
 }
 
-fn section(section: &Section, records: &[&Record], own: &mut OwnIds, language: &str) -> Value {
+fn section(section: &Section, records: &[&Record], gathered: &Gathered, own: &mut OwnIds, language: &str) -> Value {
     let title = label(language, section.key);
     let mut value = json!({
         "title": title,
@@ -137,12 +139,21 @@ fn section(section: &Section, records: &[&Record], own: &mut OwnIds, language: &
         });
         return value;
     }
-    value["text"] =
-        narrative(language, &narrative::table(language, section.key, records.iter().map(|record| &record.resource)));
+    let find = |reference: &str| {
+        let (kind, id) = crate::fhir::reference::split(reference)?;
+        let is_it = |record: &&Record| record.kind == kind && record.id == id;
+        gathered.related.iter().find(is_it).map(|record| &record.resource)
+    };
+    let resources = records.iter().map(|record| &record.resource);
+    value["text"] = narrative(language, &narrative::table(language, section.key, resources, &find));
     let entries: Vec<Value> =
         records.iter().map(|record| json!({"reference": urn(&own.name(&record.kind, &record.id))})).collect();
     value["entry"] = Value::Array(entries);
     value
+}
+
+fn profile(name: &str) -> Value {
+    json!({"profile": [format!("http://hl7.org/fhir/uv/ips/StructureDefinition/{name}")]})
 }
 
 /// The record's own date as sortable text; the unknown sorts last.

@@ -38,8 +38,16 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// Finds what a local reference names among the resources that go along.
+pub(super) type Find<'f, 'a> = &'f dyn Fn(&str) -> Option<&'a Value>;
+
 /// The table of a section.
-pub(super) fn table<'a>(language: &str, section: &str, resources: impl Iterator<Item = &'a Value>) -> String {
+pub(super) fn table<'a>(
+    language: &str,
+    section: &str,
+    resources: impl Iterator<Item = &'a Value>,
+    find: Find<'_, '_>,
+) -> String {
     let measured = matches!(section, "results" | "vitals");
     let columns: &[&'static str] = if measured {
         &["name", "date", "value", "converted", "reference-range", "status"]
@@ -49,7 +57,7 @@ pub(super) fn table<'a>(language: &str, section: &str, resources: impl Iterator<
     let head: String = columns.iter().map(|key| format!("<th>{}</th>", escape(label(language, key)))).collect();
     let mut rows = String::new();
     for resource in resources {
-        let cells = if measured { measurement(resource) } else { statement(resource) };
+        let cells = if measured { measurement(resource) } else { statement(resource, find) };
         let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
         rows.push_str(&format!("<tr>{cells}</tr>"));
     }
@@ -67,10 +75,13 @@ fn measurement(resource: &Value) -> Vec<String> {
     ]
 }
 
-fn statement(resource: &Value) -> Vec<String> {
+fn statement(resource: &Value, find: Find<'_, '_>) -> Vec<String> {
     let name = ["code", "medicationCodeableConcept", "vaccineCode"].iter().find_map(|element| resource.get(element));
     let name = match (name, resource.get("medicationReference")) {
-        (None, Some(reference)) => text(reference, "display").to_owned(),
+        (None, Some(reference)) => {
+            let code = find(text(reference, "reference")).and_then(|medication| medication.get("code"));
+            code.map_or_else(|| text(reference, "display").to_owned(), |code| concept(Some(code)))
+        }
         (name, _) => concept(name),
     };
     let detail = match crate::fhir::resource_type(resource) {
@@ -234,7 +245,7 @@ mod tests {
     fn markup_in_a_record_is_text() {
         let condition =
             json!({"resourceType": "Condition", "code": {"text": "<script>alert(1)</script> & \"x\"\u{1}"}});
-        let table = table("en", "problems", std::iter::once(&condition));
+        let table = table("en", "problems", std::iter::once(&condition), &|_| None);
         assert!(table.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;x&quot;\u{fffd}"));
         assert!(!table.contains("<script"));
     }

@@ -80,6 +80,7 @@ fn healthcare_service(institution: &InstitutionConfig, service: &ServiceConfig) 
     let system = service_system(&institution.id);
     let mut resource = json!({
         "resourceType": "HealthcareService",
+        "extension": [{"url": systems::TIME_ZONE, "valueCode": institution.time_zone}],
         "identifier": [{"system": system, "value": service.code}],
         "active": true,
         "providedBy": {"display": institution.name.en},

@@ -5,11 +5,9 @@
 //! it reaches only the inviter. The inviter knows the joiner by that secret and by its client certificate. A card's proof
 //! shows that its sender holds the signing key it offers.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use super::invitation::{InvitationCode, checked_url};
 use super::jws::{self, JwsError};
 use super::tls::TlsPeer;
 use super::transport::{Https, Outgoing, Transport, TransportError};
@@ -22,10 +20,6 @@ use crate::store::peers::{Invite, Peer};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
 use crate::wire::pairing::{Card, MAX_BYTES, PATH, PROOF_TYPE, ProofClaims, Request, Response};
 
-/// What every invitation code starts with.
-const PREFIX: &str = "watari1.";
-/// Longest code read, characters.
-const LONGEST_CODE: usize = 2048;
 /// Longest time an invitation may be open, seconds (a week).
 const LONGEST_TTL: u64 = 7 * 24 * 3600;
 /// Longest name of an institution in one language, characters.
@@ -48,8 +42,7 @@ pub fn invite(here: &Institution, outside_url: &str, ttl_seconds: u64) -> Result
     let open = Invite { secret_sha256, expires_at: code.expires_at.clone(), used: false };
     let note = audit(here, "operator", "peer.invite", "");
     here.store.commit(Changes::new().with(Change::OpenInvite(open)).with(Change::Audit(note)))?;
-    let json = serde_json::to_vec(&code).map_err(|_| PairingError::Code)?;
-    Ok(format!("{PREFIX}{}", BASE64URL.encode(json)))
+    code.encode()
 }
 
 /// Joins with a partner's invitation code and gives the partner, paired. `own_outside_url` is where the partner reaches
@@ -185,30 +178,6 @@ impl Classified for PairingError {
     }
 }
 
-/// What an invitation code holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InvitationCode {
-    url: String,
-    institution: String,
-    certificate_sha256: String,
-    secret: String,
-    expires_at: String,
-}
-
-impl InvitationCode {
-    fn parse(code: &str) -> Result<Self, PairingError> {
-        let encoded = code.trim().strip_prefix(PREFIX).ok_or(PairingError::Code)?;
-        if encoded.len() > LONGEST_CODE {
-            return Err(PairingError::Code);
-        }
-        let json = BASE64URL.decode(encoded).map_err(|_| PairingError::Code)?;
-        let parsed: Self = serde_json::from_slice(&json).map_err(|_| PairingError::Code)?;
-        checked_url(&parsed.url)?;
-        Ok(parsed)
-    }
-}
-
 fn pairing_request(code: &InvitationCode, request: &Request) -> Result<Outgoing, PairingError> {
     let body = serde_json::to_vec(request).map_err(|_| PairingError::Card("request"))?;
     if body.len() > MAX_BYTES {
@@ -223,20 +192,6 @@ fn pairing_request(code: &InvitationCode, request: &Request) -> Result<Outgoing,
         signature: None,
         body: body.into(),
     })
-}
-
-/// An `https` URL of a host and port alone.
-fn checked_url(url: &str) -> Result<String, PairingError> {
-    let parsed = reqwest::Url::parse(url).map_err(|_| PairingError::Address)?;
-    let bare = parsed.scheme() == "https"
-        && parsed.has_host()
-        && parsed.username().is_empty()
-        && parsed.password().is_none()
-        && parsed.path() == "/"
-        && parsed.query().is_none()
-        && parsed.fragment().is_none()
-        && url.len() <= 300;
-    bare.then(|| url.trim_end_matches('/').to_owned()).ok_or(PairingError::Address)
 }
 
 fn own_card(

@@ -5,7 +5,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::clock::instant;
+/// An RFC 3339 instant with milliseconds, as FHIR `instant` and the store's time columns want it. Sorts as text.
+pub fn instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
 
 /// `[from, to)` of a `date`, `dateTime` or `instant`, as sortable RFC 3339 UTC text. Dates without a time are read in
 /// UTC. `None` if the text is no FHIR date.

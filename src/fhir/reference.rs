@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-/// `Type/id` split into its parts; versioned (`Type/id/_history/1`) and absolute references give the last `Type/id`.
+/// A relative reference, `Type/id` or `Type/id/_history/1`, split into type and id. An absolute one
+/// (`https://elsewhere/Patient/1`) names a thing on another server and is none of ours, whatever its last part.
 pub fn split(reference: &str) -> Option<(&str, &str)> {
     let unversioned = reference.split("/_history/").next()?;
-    let mut parts = unversioned.rsplit('/');
-    let id = parts.next()?;
-    let kind = parts.next()?;
+    let (kind, id) = unversioned.split_once('/')?;
     let is_type = kind.starts_with(|c: char| c.is_ascii_uppercase()) && kind.bytes().all(|b| b.is_ascii_alphabetic());
     (is_type && super::is_valid_id(id)).then_some((kind, id))
 }
@@ -42,4 +41,28 @@ pub fn patient_of(resource: &Value) -> Option<&str> {
         let (kind, id) = split(resource.get(element)?.get("reference")?.as_str()?)?;
         (kind == "Patient").then_some(id)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_relative_references_are_ours() {
+        assert_eq!(split("Patient/1"), Some(("Patient", "1")));
+        assert_eq!(split("Patient/1/_history/2"), Some(("Patient", "1")));
+        for foreign in
+            ["https://other.example/fhir/Patient/1", "/Patient/1", "urn:uuid:1", "Patient/", "patient/1", "1"]
+        {
+            assert_eq!(split(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_patient_of_another_server_is_not_ours() {
+        let resource = json!({"resourceType": "Condition", "subject": {"reference": "https://x.example/Patient/1"}});
+        assert_eq!(patient_of(&resource), None);
+    }
 }

@@ -37,7 +37,7 @@ pub enum Match {
     },
     /// Starts with, after case, width and kana folding.
     Text(String),
-    /// `Type/id` or bare id.
+    /// `Type/id`.
     Reference(String),
     /// Instants compared as sortable text.
     Date {

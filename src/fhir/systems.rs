@@ -33,3 +33,5 @@ pub const WATARI: &str = "https://watari.dev/fhir";
 pub const HARMONISED_QUANTITY: &str = "https://watari.dev/fhir/StructureDefinition/harmonised-quantity";
 /// Extension on a HumanName that was proposed by transliteration and is not yet confirmed by a person.
 pub const PROPOSED_NAME: &str = "https://watari.dev/fhir/StructureDefinition/proposed-transliteration";
+/// Extension on a HealthcareService with the IANA time zone of the institution, so that partners can show its clock.
+pub const TIME_ZONE: &str = "https://watari.dev/fhir/StructureDefinition/time-zone";

@@ -33,7 +33,8 @@ pub(super) async fn vread(
     check(&staff, Permission::ReadRecord)?;
     known_type(&kind)?;
     let name = format!("{kind}/{id}/_history/{version}");
-    let number: u64 = version.parse().map_err(|_| unknown(&name))?;
+    // Versions beyond what the store can count are unknown, too.
+    let number = version.parse::<u32>().map_err(|_| unknown(&name))?.into();
     let found = here.store.read(move |view| view.resource_version(&kind, &id, number)).await?;
     found.map(|resource| resource_response(StatusCode::OK, resource)).ok_or_else(|| unknown(&name))
 }

@@ -24,6 +24,8 @@ use crate::web::bearer::Bearer;
 const PAGE: usize = 50;
 /// Largest page.
 const LARGEST_PAGE: usize = 1000;
+/// Comma-separated values of one parameter.
+const MOST_VALUES: usize = 100;
 /// Furthest result that paging reaches.
 const FURTHEST: usize = 1_000_000;
 
@@ -111,16 +113,28 @@ fn criterion(kind: &str, name: &str, value: &str) -> Result<Criterion, Problem> 
             format!("search parameter {name:?} of {kind} is not served by this release"),
         ));
     };
+    if value.split(',').count() > MOST_VALUES {
+        return Err(Problem::new(Kind::Malformed, format!("{name}: at most {MOST_VALUES} values")));
+    }
     let any = value
         .split(',')
         .map(|value| match parameter.kind {
             ParameterType::Token => Ok(token(value)),
             ParameterType::Text => Ok(Match::Text(fold(value))),
-            ParameterType::Reference => Ok(Match::Reference(value.to_owned())),
+            ParameterType::Reference => Ok(Match::Reference(target(name, value))),
             ParameterType::Date | ParameterType::Quantity => date(name, value),
         })
         .collect::<Result<_, _>>()?;
     Ok(Criterion { parameter: parameter.name.to_owned(), any })
+}
+
+/// `Type/id`; a bare id is of the type that the parameter's name says, and a patient otherwise.
+fn target(name: &str, value: &str) -> String {
+    match (value.contains('/'), name) {
+        (true, _) => value.to_owned(),
+        (false, "encounter") => format!("Encounter/{value}"),
+        (false, _) => format!("Patient/{value}"),
+    }
 }
 
 fn token(value: &str) -> Match {

@@ -89,7 +89,7 @@ fn commit_now(
         match here.store.commit(changes) {
             Ok(()) => return Ok(accepted.entries),
             // Somebody else wrote one of the resources since the snapshot: resolve again.
-            Err(CommitError::Unexpected(Expect::ResourceVersion { .. })) => {}
+            Err(CommitError::Unexpected(Expect::ResourceVersion { .. } | Expect::NoneIdentified { .. })) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use super::receive::{Incoming, receive};
-use super::{Intake, IntakeError, Summary, folder};
+use super::{Intake, IntakeError, Known, Summary, folder};
 use crate::translate::csv::{self, CsvMapping};
 use crate::translate::{Refused, RefusedCode};
 
 /// Takes in one file. A row's source is `name:line`.
 pub fn import(intake: &Intake, path: &Path, name: &str, mapping: &CsvMapping) -> Result<Summary, IntakeError> {
-    rows(intake, path, name, mapping, &mut |_, _| Ok(false))
+    rows(intake, path, name, mapping, &|_, _| Ok(false))
 }
 
 /// Takes in the rows of a file that were not taken in before.
 pub fn import_new(intake: &Intake, path: &Path, name: &str, mapping: &CsvMapping) -> Result<Summary, IntakeError> {
-    rows(intake, path, name, mapping, &mut |source, raw| super::is_known(intake, "csv", source, raw))
+    rows(intake, path, name, mapping, &|source, raw| super::is_known(intake, "csv", source, raw))
 }
 
 fn rows(
@@ -22,7 +22,7 @@ fn rows(
     path: &Path,
     name: &str,
     mapping: &CsvMapping,
-    known: &mut dyn FnMut(&str, &[u8]) -> Result<bool, IntakeError>,
+    known: &Known<'_>,
 ) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
     let bytes = folder::read(path)?;
@@ -57,7 +57,7 @@ pub fn import_folder(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)
             summary.skipped += 1;
             continue;
         }
-        let raw = folder::read(&path)?;
+        let Some(raw) = super::read_file(intake, "csv", &name, &path, &mut summary)? else { continue };
         let fitting = mappings.iter().filter_map(|mapping| Some((mapping.fits(&raw)?, mapping)));
         match fitting.max_by_key(|(columns, _)| *columns) {
             Some((_, mapping)) => summary.add(&import(intake, &path, &name, mapping)?),

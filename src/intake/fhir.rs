@@ -16,13 +16,12 @@ pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Re
     let mut summary = Summary::default();
     for path in folder::files(root)? {
         let name = folder::below(root, &path);
-        let bytes = if name.ends_with(".json") || name.ends_with(".ndjson") {
-            folder::read(&path)?
-        } else {
+        if !name.ends_with(".json") && !name.ends_with(".ndjson") {
             skipped(&name);
             summary.skipped += 1;
             continue;
-        };
+        }
+        let Some(bytes) = super::read_file(intake, "fhir", &name, &path, &mut summary)? else { continue };
         if name.ends_with(".ndjson") {
             for (line, raw) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
                 if !raw.trim_ascii().is_empty() {

@@ -16,7 +16,7 @@ pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Re
             summary.skipped += 1;
             continue;
         }
-        let bytes = folder::read(&path)?;
+        let Some(bytes) = super::read_file(intake, "hl7v2", &name, &path, &mut summary)? else { continue };
         let mut messages = hl7v2::split_batch(&bytes);
         if messages.is_empty() {
             // No message in it at all: kept whole, with the reason.

@@ -11,12 +11,13 @@ pub mod pages;
 pub mod receive;
 pub mod ssmix2;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::harmonise::Catalog;
 use crate::store::Handle;
-use crate::translate::{Mappings, Setting};
+use crate::translate::{Mappings, Refused, RefusedCode, Setting};
 
 /// What every door of the intake needs. Compiled once at start.
 #[derive(Clone)]
@@ -32,6 +33,32 @@ pub struct Intake {
     /// Country, zone and namespaces of the institution.
     pub setting: Arc<Setting>,
 }
+
+/// Reads a file of a feed. One that cannot be read is quarantined by name, and the feed goes on: one locked file must not
+/// hold up a storage.
+fn read_file(
+    intake: &Intake,
+    channel: &str,
+    source: &str,
+    path: &Path,
+    summary: &mut Summary,
+) -> Result<Option<Vec<u8>>, IntakeError> {
+    match folder::read(path) {
+        Ok(raw) => Ok(Some(raw)),
+        Err(IntakeError::Unreadable { cause, .. }) => {
+            let reason = format!("the file cannot be read ({cause}); mend it and import it again");
+            let refused =
+                Refused { kind: "?".to_owned(), control_id: None, reason, place: None, code: RefusedCode::Unreadable };
+            let incoming = receive::Incoming { channel, source, raw: &[] };
+            summary.count(&receive::receive(intake, incoming, Err(refused))?);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says whether these bytes of this source are to be passed over.
+type Known<'a> = dyn Fn(&str, &[u8]) -> Result<bool, IntakeError> + 'a;
 
 /// Whether these bytes were taken in before from this source.
 fn is_known(intake: &Intake, channel: &str, source: &str, raw: &[u8]) -> Result<bool, IntakeError> {

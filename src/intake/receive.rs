@@ -7,7 +7,7 @@ use super::Intake;
 use crate::clock::instant;
 use crate::harmonise::{self, HarmoniseSetting};
 use crate::ids;
-use crate::records::accept::{self, AcceptError, Accepted, Done, Origin};
+use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
 use crate::translate::{Refused, Translated};
@@ -24,6 +24,16 @@ pub struct Incoming<'a> {
     pub source: &'a str,
     /// The bytes as received.
     pub raw: &'a [u8],
+}
+
+impl Incoming<'_> {
+    /// Our own translations name what they create; what a FHIR file calls its things is the file's own affair.
+    fn new_ids(&self) -> NewIds {
+        match self.channel {
+            "fhir" => NewIds::DerivedFrom(ids::sha256_hex(self.raw)),
+            _ => NewIds::OfFullUrl,
+        }
+    }
 }
 
 /// What became of it. By the time this exists, the message is durable.
@@ -109,8 +119,11 @@ fn place_and_reason(refused: &Refused) -> String {
 /// Accepts the bundle and records the message, together.
 fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -> Result<Received, AcceptError> {
     let message_id = ids::fresh();
-    let origin =
-        Origin { message_id: Some(message_id.clone()), event_time: kept.event_time.clone(), ids_from_full_url: true };
+    let origin = Origin {
+        message_id: Some(message_id.clone()),
+        event_time: kept.event_time.clone(),
+        new_ids: incoming.new_ids(),
+    };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {
         let now = instant(intake.clock.now());
@@ -124,7 +137,9 @@ fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -
             Ok(()) => return Ok(Received { message_id, quarantined: None, written: written as u64 }),
             Err(CommitError::Store(error)) => return Err(error.into()),
             // Another message wrote the same resource since the snapshot: resolve again on the new state.
-            Err(error @ CommitError::Unexpected(Expect::ResourceVersion { .. })) => last = error,
+            Err(error @ CommitError::Unexpected(Expect::ResourceVersion { .. } | Expect::NoneIdentified { .. })) => {
+                last = error;
+            }
             Err(error) => return Err(StoreError::Database(error.to_string()).into()),
         }
     }

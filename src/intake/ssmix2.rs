@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::receive::{Incoming, receive};
-use super::{Intake, IntakeError, Summary, folder};
+use super::{Intake, IntakeError, Known, Summary, folder};
 use crate::translate::ssmix2;
 
 /// Folder levels above a storage file: first three of the patient id, next three, patient id, date, data type.
@@ -12,19 +12,19 @@ const LEVELS: usize = 5;
 
 /// Takes in every storage file below `root`; tells of every other file through `skipped`.
 pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Result<Summary, IntakeError> {
-    walk(intake, root, skipped, &mut |_, _| Ok(false))
+    walk(intake, root, skipped, &|_, _| Ok(false))
 }
 
 /// Takes in the storage files below `root` that were not taken in before, told by name and content.
 pub fn import_new(intake: &Intake, root: &Path) -> Result<Summary, IntakeError> {
-    walk(intake, root, &mut |_| {}, &mut |name, raw| super::is_known(intake, "ssmix2", name, raw))
+    walk(intake, root, &mut |_| {}, &|name, raw| super::is_known(intake, "ssmix2", name, raw))
 }
 
 fn walk(
     intake: &Intake,
     root: &Path,
     skipped: &mut dyn FnMut(&str),
-    known: &mut dyn FnMut(&str, &[u8]) -> Result<bool, IntakeError>,
+    known: &Known<'_>,
 ) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
     let mut storage: Vec<(String, PathBuf)> = Vec::new();
@@ -37,9 +37,9 @@ fn walk(
             summary.skipped += 1;
         }
     }
-    storage.sort_by(|(a, _), (b, _)| written_at(a).cmp(&written_at(b)).then_with(|| a.cmp(b)));
+    storage.sort_by(|(a, _), (b, _)| written_at(a).cmp(written_at(b)).then_with(|| a.cmp(b)));
     for (name, path) in storage {
-        let raw = folder::read(&path)?;
+        let Some(raw) = super::read_file(intake, "ssmix2", &name, &path, &mut summary)? else { continue };
         if known(&name, &raw)? {
             continue;
         }

@@ -4,11 +4,11 @@
 //! Rules of <https://hl7.org/fhir/R4/http.html#transaction>, and of the gateway: the same content again is no new
 //! version; an event older than the one recorded does not overwrite it; a bundle is taken whole or not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::index;
+use super::{condition, index};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
@@ -25,9 +25,21 @@ pub struct Origin {
     pub message_id: Option<String>,
     /// The event's own time, RFC 3339 UTC; the later event wins.
     pub event_time: Option<String>,
-    /// The `urn:uuid` of a created entry becomes its id. Only for bundles made by our own translation, whose UUIDs are
-    /// derived from business identifiers; a stranger's would let him choose ids.
-    pub ids_from_full_url: bool,
+    /// How things created get their ids.
+    pub new_ids: NewIds,
+}
+
+/// How things created get their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum NewIds {
+    /// At random: a stranger does not choose ids.
+    #[default]
+    Fresh,
+    /// The entry's `urn:uuid`. Only for bundles of our own translation, whose UUIDs are derived from business
+    /// identifiers.
+    OfFullUrl,
+    /// Derived from this text and the entry's `fullUrl`: the same file again finds the same things, another file does not.
+    DerivedFrom(String),
 }
 
 /// What a bundle does to the record.
@@ -172,6 +184,8 @@ struct Target {
     existing: Option<StoredResource>,
     /// The condition `ifNoneExist` found it: leave it as it is.
     leave: bool,
+    /// Identifier of a condition that found nothing, and must still find nothing at commit.
+    absent: Option<(String, String)>,
 }
 
 fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> Result<Target, AcceptError> {
@@ -180,86 +194,63 @@ fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> R
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let missing = || AcceptError::Malformed(format!("entry {entry} has no request with method and url"));
     let (method, url) = (text("method").ok_or_else(missing)?, text("url").ok_or_else(missing)?);
-    let new_id = || created_id(content, origin);
-    match (method, url.split_once('?')) {
-        ("PUT", Some((_, query))) => {
-            let existing = conditional(view, entry, &kind, query)?;
-            let id = existing.as_ref().map_or_else(new_id, |found| found.id.clone());
-            Ok(Target { kind, id, existing, leave: false })
+    let condition = match (method, url.split_once('?')) {
+        ("PUT", Some((_, query))) => Some((query, false)),
+        ("POST", _) => text("ifNoneExist").map(|query| (query, true)),
+        _ => None,
+    };
+    if let Some((query, leave)) = condition {
+        let (system, value) = condition::identifier(query).ok_or_else(|| {
+            AcceptError::Malformed(format!("entry {entry}: a condition must be one identifier=system|value"))
+        })?;
+        let mut found = view.by_identifier(&kind, &system, &value)?;
+        if found.len() > 1 {
+            return Err(AcceptError::Ambiguous { entry, kind });
         }
-        ("PUT", None) => {
+        if let Some(existing) = found.pop() {
+            return Ok(Target { kind, id: existing.id.clone(), existing: Some(existing), leave, absent: None });
+        }
+        let id = created_id(content, origin);
+        // Something with this very id may be there under another identifier; then it is that one that is updated.
+        let existing = view.resource(&kind, &id)?;
+        let leave = leave && existing.is_some();
+        return Ok(Target { kind, id, existing, leave, absent: Some((system, value)) });
+    }
+    match method {
+        "PUT" => {
             let id = url.strip_prefix(&format!("{kind}/")).filter(|id| fhir::is_valid_id(id)).ok_or_else(|| {
                 AcceptError::Malformed(format!("entry {entry}: request.url must be {kind}/id or {kind}?identifier=…"))
             })?;
             let existing = view.resource(&kind, id)?;
-            Ok(Target { kind, id: id.to_owned(), existing, leave: false })
+            Ok(Target { kind, id: id.to_owned(), existing, leave: false, absent: None })
         }
-        ("POST", _) => match text("ifNoneExist") {
-            Some(query) => {
-                let existing = conditional(view, entry, &kind, query)?;
-                let id = existing.as_ref().map_or_else(new_id, |found| found.id.clone());
-                let leave = existing.is_some();
-                Ok(Target { kind, id, existing, leave })
-            }
-            None => {
-                let id = new_id();
-                let existing = view.resource(&kind, &id)?;
-                // An id derived from the source is there already: this very thing was created before.
-                let leave = existing.is_some();
-                Ok(Target { kind, id, existing, leave })
-            }
-        },
-        (method, _) => Err(AcceptError::Method { entry, method: method.to_owned() }),
+        "POST" => {
+            let id = created_id(content, origin);
+            let existing = view.resource(&kind, &id)?;
+            // An id derived from the source is there already: this very thing was created before.
+            let leave = existing.is_some();
+            Ok(Target { kind, id, existing, leave, absent: None })
+        }
+        method => Err(AcceptError::Method { entry, method: method.to_owned() }),
     }
 }
 
 fn created_id(content: &Value, origin: &Origin) -> String {
-    content
-        .get("fullUrl")
-        .and_then(Value::as_str)
-        .and_then(|url| url.strip_prefix("urn:uuid:"))
-        .filter(|id| origin.ids_from_full_url && fhir::is_valid_id(id))
-        .map_or_else(ids::fresh, str::to_owned)
-}
-
-/// Finds the resource of a condition. Conditions are by `identifier=system|value`, the one kind that identifies.
-fn conditional(view: &dyn View, entry: usize, kind: &str, query: &str) -> Result<Option<StoredResource>, AcceptError> {
-    let (system, value) = query
-        .strip_prefix("identifier=")
-        .and_then(|token| token.rsplit_once('|'))
-        .filter(|(_, value)| !value.is_empty())
-        .ok_or_else(|| AcceptError::Malformed(format!("entry {entry}: a condition must be identifier=system|value")))?;
-    let mut found = view.by_identifier(kind, &percent_decoded(system), &percent_decoded(value))?;
-    if found.len() > 1 {
-        return Err(AcceptError::Ambiguous { entry, kind: kind.to_owned() });
-    }
-    Ok(found.pop())
-}
-
-/// Undoes percent-encoding; text that is not valid encoding stays as written.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let hex = (byte == b'%').then(|| tail.get(..2)).flatten().and_then(|pair| std::str::from_utf8(pair).ok());
-        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = tail;
-            }
+    let full_url = content.get("fullUrl").and_then(Value::as_str);
+    match (&origin.new_ids, full_url) {
+        (NewIds::OfFullUrl, Some(url)) => {
+            url.strip_prefix("urn:uuid:").filter(|id| fhir::is_valid_id(id)).map_or_else(ids::fresh, str::to_owned)
         }
+        (NewIds::DerivedFrom(text), Some(url)) => ids::derived(&[text, url]),
+        _ => ids::fresh(),
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 fn no_resource_twice(targets: &[Target]) -> Result<(), AcceptError> {
-    let mut seen = std::collections::HashSet::new();
+    let (mut seen, mut conditions) = (HashSet::new(), HashSet::new());
     for (entry, target) in targets.iter().enumerate() {
-        if !seen.insert((&target.kind, &target.id)) {
+        let condition_again = target.absent.as_ref().is_some_and(|absent| !conditions.insert((&target.kind, absent)));
+        if condition_again || !seen.insert((&target.kind, &target.id)) {
             return Err(AcceptError::Twice { entry, target: format!("{}/{}", target.kind, target.id) });
         }
     }
@@ -279,7 +270,7 @@ fn relink(resource: &mut Value, addresses: &HashMap<String, String>) -> Result<(
 }
 
 fn put(accepted: &mut Accepted, now: &str, mut resource: Value, target: Target, origin: &Origin) {
-    let Target { kind, id, existing, leave } = target;
+    let Target { kind, id, existing, leave, absent } = target;
     set_id(&mut resource, &id);
     let patient = reference::patient_of(&resource).map(str::to_owned);
     if accepted.patient.is_none() {
@@ -299,6 +290,9 @@ fn put(accepted: &mut Accepted, now: &str, mut resource: Value, target: Target, 
         return;
     }
     stamp(&mut resource, version, now);
+    if let Some((system, value)) = absent {
+        accepted.expect.push(Expect::NoneIdentified { kind: kind.clone(), system, value });
+    }
     accepted.expect.push(Expect::ResourceVersion { kind: kind.clone(), id: id.clone(), version: before });
     accepted.changes.push(Change::PutResource(ResourceWrite {
         index: index::rows(&resource),

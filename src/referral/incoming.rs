@@ -24,6 +24,10 @@ pub struct Incoming {
     pub referral: String,
     /// The act.
     pub event: Event,
+    /// `Task.status` after the act, at the sender.
+    pub status: String,
+    /// The act was named by our own word, not concluded from event code and Task.
+    pub named: bool,
     /// Number of this act among those of its sender, if it says.
     pub sequence: Option<u64>,
     /// Institution that the header names as sender.
@@ -54,6 +58,8 @@ pub fn read(body: &[u8]) -> Result<Incoming, ReceiveError> {
         message_id: fhir::id(header).ok_or(ReceiveError::Invalid("MessageHeader has no id"))?.to_owned(),
         referral: referral(task).ok_or(ReceiveError::Invalid("Task has no placer identifier"))?,
         event: event(header, task)?,
+        status: text(task, "/status").ok_or(ReceiveError::Invalid("Task has no status"))?.to_owned(),
+        named: act_word(header).is_some(),
         sequence: extension(header, &message::sequence_extension())
             .and_then(|value| value.get("valuePositiveInt")?.as_u64()),
         sender: named(header.get("sender"), "MessageHeader.sender names no institution")?,
@@ -133,8 +139,7 @@ fn event(header: &Value, task: &Value) -> Result<Event, ReceiveError> {
         return Err(UNKNOWN);
     }
     let code = text(header, "/eventCoding/code").ok_or(UNKNOWN)?;
-    let word = extension(header, &message::act_extension()).and_then(|value| value.get("valueCode")?.as_str());
-    if let Some(word) = word {
+    if let Some(word) = act_word(header) {
         let event = Event::parse(word).ok_or(UNKNOWN)?;
         let agrees = [true, false].iter().any(|initiator| message::event_code(event, *initiator) == code);
         let travels = !matches!(event, Event::Deliver | Event::GiveUp);
@@ -148,6 +153,10 @@ fn event(header: &Value, task: &Value) -> Result<Event, ReceiveError> {
         "notify-update-process-request" => by_task(task).ok_or(UNKNOWN),
         _ => Err(UNKNOWN),
     }
+}
+
+fn act_word(header: &Value) -> Option<&str> {
+    extension(header, &message::act_extension())?.get("valueCode")?.as_str()
 }
 
 fn by_task(task: &Value) -> Option<Event> {

@@ -113,7 +113,7 @@ pub fn message(header: &Header<'_>, resources: Vec<Value>) -> Value {
 /// BSeR's business status of a place (`code`, `display`), for `Task.businessStatus`.
 pub fn business_status(status: &str, business: Option<&str>) -> Option<Value> {
     let (code, display) = match (status, business) {
-        ("requested", _) => ("2.0", "Service Request Created"),
+        ("requested" | "received", _) => ("2.0", "Service Request Created"),
         ("accepted", _) => ("3.0", "Service Request Accepted"),
         ("rejected", _) => ("4.0", "Service Request Declined"),
         (_, Some("scheduled")) => ("5.1.1", "Service Request Event Scheduled"),

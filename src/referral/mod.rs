@@ -16,6 +16,7 @@ pub mod receive;
 mod send;
 pub mod state;
 pub mod timeline;
+pub mod turn;
 pub mod update;
 
 pub use act::act;

@@ -2,14 +2,18 @@
 
 use serde_json::Value;
 
+/// Names looked at, and characters of each kept: a list is no place for a stranger's essay.
+const MOST_NAMES: usize = 8;
+const LONGEST: usize = 120;
+
 /// All names joined by ` / `, each once; old names (`use` = `old`) are left out.
 pub fn all(patient: &Value) -> String {
     let mut found: Vec<String> = Vec::new();
-    for name in patient.get("name").and_then(Value::as_array).into_iter().flatten() {
+    for name in patient.get("name").and_then(Value::as_array).into_iter().flatten().take(MOST_NAMES) {
         if name.get("use").and_then(Value::as_str) == Some("old") {
             continue;
         }
-        let written = written(name);
+        let written: String = written(name).chars().take(LONGEST).collect();
         if !written.is_empty() && !found.contains(&written) {
             found.push(written);
         }

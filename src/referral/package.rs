@@ -140,6 +140,9 @@ fn need_interpreter(patient: &mut Value, language: &str) {
     let extension = json!({
         "url": "http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired", "valueBoolean": true
     });
+    if let Some(list) = patient.get_mut("extension").and_then(Value::as_array_mut) {
+        list.retain(|one| one["url"] != extension["url"]);
+    }
     push(patient, "extension", extension);
     let speaks = |one: &Value| crate::fhir::codings(&one["language"]).any(|(_, code)| code == language);
     let known = patient.get("communication").and_then(Value::as_array).is_some_and(|list| list.iter().any(speaks));

@@ -35,7 +35,11 @@ pub fn receive(here: &Institution, message: &VerifiedMessage) -> Result<String, 
     let mut tries = 0;
     loop {
         tries += 1;
-        let changes = here.store.view(|view| effect(here, view, message, &incoming))?;
+        let changes = match here.store.view(|view| effect(here, view, message, &incoming)) {
+            Ok(changes) => changes,
+            // A copy of this very message may have been accepted since: then that is what contradicts it.
+            Err(error) => return repeated(here, message)?.ok_or(error),
+        };
         match accept_once(here, message, changes) {
             Err(AcceptError::Moved(Expect::ReferralEvents { .. })) if tries < TRIES => {}
             other => return Ok(other?),
@@ -154,8 +158,8 @@ fn package(here: &Institution, message: &VerifiedMessage, incoming: &Incoming) -
         return Err(ReceiveError::Invalid("there is no patient summary"));
     }
     let service = request.get("code").into_iter().flat_map(fhir::codings).map(|(_, code)| code);
-    let offered = |code: &&str| here.config.services.iter().any(|service| service.code == **code);
-    let service = service.into_iter().find(|code| offered(&code)).ok_or(ReceiveError::Service)?;
+    let offered = |code: &str| here.config.services.iter().any(|service| service.code == code);
+    let service = service.into_iter().find(|code| offered(code)).ok_or(ReceiveError::Service)?;
     let now = here.clock.now();
     if !consent::covers(incoming, &here.config.id, now.to_zoned(here.config.zone()).date()) {
         return Err(ReceiveError::Consent);
@@ -203,6 +207,11 @@ fn update(
     let Some(arrival) = arrival else {
         return Err(refusal(here, message, incoming, &events, &referral.status, role.other()));
     };
+    // Questions and answers move nothing: the two ends may stand apart while they travel.
+    let moves = !matches!(incoming.event, Event::Ask | Event::Answer);
+    if incoming.named && moves && !arrival.crossed && incoming.status != arrival.place.status.as_str() {
+        return Err(ReceiveError::Invalid("Task.status does not fit the act"));
+    }
     let before = std::mem::replace(&mut referral.status, arrival.place.status.as_str().to_owned());
     referral.business_status = arrival.place.business.map(|business| business.as_str().to_owned());
     if incoming.event == Event::Complete {

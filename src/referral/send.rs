@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn a_missing_field_is_named() {
         assert!(check_texts(&draft()).is_ok());
-        let cases: [(&str, fn(&mut Draft)); 9] = [
+        type Spoil = fn(&mut Draft);
+        let cases: [(&str, Spoil); 9] = [
             ("patient", |d| d.patient.clear()),
             ("peer", |d| d.peer.clear()),
             ("service", |d| d.service.clear()),

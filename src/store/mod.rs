@@ -88,6 +88,15 @@ pub enum Expect {
         /// Current version.
         version: Option<u64>,
     },
+    /// No current resource of this type has this identifier.
+    NoneIdentified {
+        /// Resource type.
+        kind: String,
+        /// Identifier system.
+        system: String,
+        /// Identifier value.
+        value: String,
+    },
     /// No message with this id from this peer has been accepted.
     NotSeen {
         /// Sending institution.

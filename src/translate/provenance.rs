@@ -26,7 +26,7 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
     let targets: Vec<Value> = targets.into_iter().map(|url| json!({"reference": url})).collect();
     let mut resource = json!({"resourceType": "Provenance", "target": targets});
     match recorded {
-        Some(time) => resource["recorded"] = json!(crate::clock::instant(time)),
+        Some(time) => resource["recorded"] = json!(crate::fhir::dates::instant(time)),
         None => {
             resource["_recorded"] =
                 json!({"extension": [{"url": crate::fhir::systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
@@ -45,7 +45,7 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
 
 /// Books the fields of MSH and EVN that are in Provenance, or that the translation was steered by.
 pub(crate) fn book(work: &Work<'_>) {
-    const BOOKED: [(&str, usize, &str); 15] = [
+    const BOOKED: [(&str, usize, &str); 16] = [
         ("MSH", 1, "(steers: delimiters)"),
         ("MSH", 2, "(steers: delimiters)"),
         ("MSH", 3, "Provenance.agent.who"),
@@ -53,6 +53,7 @@ pub(crate) fn book(work: &Work<'_>) {
         ("MSH", 7, "Provenance.recorded"),
         ("MSH", 9, "Provenance.activity"),
         ("MSH", 10, "Provenance.entity.what.display"),
+        ("MSH", 11, "(steers: warning when not production)"),
         ("MSH", 12, "(steers: version)"),
         ("MSH", 18, "(steers: character set)"),
         ("MSH", 20, "(steers: character set)"),

@@ -17,6 +17,8 @@ pub struct Setting {
     pub institution_code: Option<String>,
     /// Canada: province of health cards without a named issuer.
     pub province: Option<String>,
+    /// Bytes that contradict MSH-18 are refused (live feeds) rather than read as what they prove to be (files).
+    pub charset_binds: bool,
 }
 
 impl From<&InstitutionConfig> for Setting {
@@ -28,6 +30,7 @@ impl From<&InstitutionConfig> for Setting {
             institution: config.id.clone(),
             institution_code: config.institution_code.clone(),
             province: config.province.clone(),
+            charset_binds: false,
         }
     }
 }

@@ -57,6 +57,8 @@ pub fn translate(
     let history = (path.condition == Condition::Past).then_some(path.timestamp.as_str());
     let mut translated = hl7v2::finish(mappings, setting, bytes, read, &row, history, written)?;
     condition::mark(path.condition, &mut translated);
+    // Versions of one record in a storage are told apart by when their files were written.
+    translated.event_time = written.or(translated.event_time);
     Ok(translated)
 }
 

@@ -11,6 +11,7 @@ use super::frame::{Frame, page};
 use super::markup::Markup;
 use super::signed_in::SignedIn;
 use crate::access::Role;
+use crate::referral::turn::{Turn, turn};
 use crate::server::problem::Problem;
 use crate::store::{StoreError, View};
 
@@ -51,6 +52,7 @@ struct HomePage<'a> {
 /// What the home page reads.
 #[derive(Default)]
 struct Counts {
+    waiting: u64,
     received_open: u64,
     sent_open: u64,
     messages: crate::store::messages::MessageCounts,
@@ -63,18 +65,13 @@ struct Counts {
 
 async fn home(State(state): State<PageState>, who: SignedIn) -> Result<Response, Problem> {
     let role = who.staff.role;
-    let counts = state.here.store.read(move |view| read(view, role)).await?;
+    let here = state.here.config.id.clone();
+    let counts = state.here.store.read(move |view| read(view, role, &here)).await?;
     let f = &who.frame;
     let (figures, actions) = match role {
         Role::Clinician => (
             vec![
-                figure(
-                    f,
-                    "home-received",
-                    counts.received_open,
-                    Some("/referrals?box=received"),
-                    counts.received_open > 0,
-                ),
+                figure(f, "home-received", counts.received_open, Some("/referrals?box=received"), false),
                 figure(f, "home-sent", counts.sent_open, Some("/referrals?box=sent"), false),
             ],
             vec![("/referrals/new", f.t.say("home-new-referral")), ("/referrals", f.t.say("home-all-referrals"))],
@@ -110,19 +107,22 @@ fn figure(f: &Frame, key: &str, n: u64, href: Option<&'static str>, alert: bool)
     Figure { text: f.t.say(key), shown: f.t.number(n), href, alert }
 }
 
-/// Statuses in which a referral is closed.
-const CLOSED: [&str; 5] = ["completed", "rejected", "cancelled", "failed", "entered-in-error"];
-
-fn read(view: &dyn View, role: Role) -> Result<Counts, StoreError> {
+fn read(view: &dyn View, role: Role, here: &str) -> Result<Counts, StoreError> {
     let mut counts = Counts { peers: view.peers()?, ..Counts::default() };
     match role {
         Role::Clinician => {
-            let open = |role| -> Result<u64, StoreError> {
-                let referrals = view.referrals(role, 500)?;
-                Ok(referrals.iter().filter(|referral| !CLOSED.contains(&referral.status.as_str())).count() as u64)
-            };
-            counts.received_open = open("received")?;
-            counts.sent_open = open("sent")?;
+            for (role, open) in [("received", &mut counts.received_open), ("sent", &mut counts.sent_open)] {
+                for referral in view.referrals(role, 500)? {
+                    match turn(here, &referral, &view.referral_events(&referral.id)?) {
+                        Turn::Nobody => {}
+                        Turn::Ours => {
+                            *open += 1;
+                            counts.waiting += 1;
+                        }
+                        Turn::Theirs | Turn::Underway => *open += 1,
+                    }
+                }
+            }
         }
         Role::Researcher => counts.questions = view.questions(500)?.len() as u64,
         Role::It | Role::System => {

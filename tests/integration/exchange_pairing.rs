@@ -1,5 +1,8 @@
 //! Pairing: an invitation works once, for a short time, for one institution, and opens nothing else.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use bytes::Bytes;
@@ -8,8 +11,9 @@ use serde_json::{Value, json};
 use watari::clock::TestClock;
 use watari::config::Country;
 use watari::exchange::pairing::{self, PairingError};
-use watari::exchange::transport::{Outgoing, Reply, TransportError};
-use watari::exchange::{ask, directory};
+use watari::exchange::tls::TlsPeer;
+use watari::exchange::transport::{Outgoing, Reply, Transport, TransportError};
+use watari::exchange::{Institution, ask, directory, receipt};
 use watari::store::{Change, Changes};
 use watari::wire;
 
@@ -75,13 +79,35 @@ async fn an_invitation_works_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_joined_twice_at_once_pairs_one() {
-    let (toronto, tokyo, clock) = two().await;
-    let osaka = Node::start("osaka", Country::Jp, &clock).await;
+async fn an_invitation_joined_by_many_at_once_pairs_one() {
+    let (toronto, _tokyo, clock) = two().await;
     let code = pairing::invite(&toronto.here, &toronto.url, 600).unwrap();
-    let (one, other) =
-        tokio::join!(pairing::join(&tokyo.here, &code, &tokyo.url), pairing::join(&osaka.here, &code, &osaka.url));
-    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    let mut joiners = Vec::new();
+    for n in 0..8 {
+        joiners.push(Node::start(&format!("joiner-{n}"), Country::Jp, &clock).await);
+    }
+    let start = std::sync::Barrier::new(joiners.len());
+    let paired: usize = std::thread::scope(|scope| {
+        let attempts: Vec<_> = joiners
+            .iter()
+            .map(|joiner| {
+                let request = right_request(joiner, &toronto, &code, &joiner.here.config.id);
+                let request = serde_json::from_value(request).unwrap();
+                let caller = TlsPeer::from_certificate(joiner.here.identity.certificate()).unwrap();
+                let (start, toronto) = (&start, &toronto);
+                scope.spawn(move || {
+                    start.wait();
+                    match pairing::accept(&toronto.here, &caller, &toronto.url, &request) {
+                        Ok(_) => 1,
+                        Err(PairingError::InviteClosed) => 0,
+                        Err(error) => panic!("{error:?}"),
+                    }
+                })
+            })
+            .collect();
+        attempts.into_iter().map(|attempt| attempt.join().unwrap()).sum()
+    });
+    assert_eq!(paired, 1);
     assert_eq!(toronto.here.store.view(|view| view.peers()).unwrap().len(), 1);
 }
 
@@ -271,4 +297,61 @@ async fn the_directory_is_fetched_with_a_signed_answer() {
     assert!(directory::refresh(&toronto.here, &refreshed).await.is_err());
     assert!(!toronto.peer("tokyo").is_active());
     assert_eq!(tokyo.audited("peer.pair"), 1);
+}
+
+/// Answers a question with what `forge` makes of the right claims, signed by `signer`.
+struct Forger<'a> {
+    signer: &'a Node,
+    typ: &'a str,
+    forge: &'a (dyn Fn(&mut ask::AnswerClaims) + Send + Sync),
+}
+
+const ANSWER: &[u8] = b"{\"services\":[]}";
+
+impl Transport for Forger<'_> {
+    fn post<'a>(
+        &'a self,
+        here: &'a Institution,
+        outgoing: Outgoing,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, TransportError>> + Send + 'a>> {
+        let signature = outgoing.signature.unwrap();
+        let question = BASE64URL.decode(signature.split('.').nth(1).unwrap()).unwrap();
+        let question: Value = serde_json::from_slice(&question).unwrap();
+        let mut claims = ask::AnswerClaims {
+            in_reply_to: question["message_id"].as_str().unwrap().to_owned(),
+            question_sha256: watari::ids::sha256_hex(&outgoing.body),
+            body_sha256: watari::ids::sha256_hex(ANSWER),
+            sender: "tokyo".to_owned(),
+            recipient: here.config.id.clone(),
+            time: here.now(),
+        };
+        (self.forge)(&mut claims);
+        let evidence = self.signer.here.identity.sign(self.typ, &claims).unwrap();
+        let body = Bytes::from_static(ANSWER);
+        Box::pin(async move { Ok(Reply { status: 200, answer_signature: Some(evidence), retry_after: None, body }) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_must_be_signed_for_this_question_by_the_one_asked() {
+    let (toronto, tokyo, _clock) = paired().await;
+    let peer = toronto.peer("tokyo");
+    type Forge = Box<dyn Fn(&mut ask::AnswerClaims) + Send + Sync>;
+    let nothing = || -> Forge { Box::new(|_| {}) };
+    let cases: Vec<(&str, bool, &Node, &str, Forge)> = vec![
+        ("right", true, &tokyo, ask::TYPE, nothing()),
+        ("another key", false, &toronto, ask::TYPE, nothing()),
+        ("another type", false, &tokyo, receipt::TYPE, nothing()),
+        ("another question", false, &tokyo, ask::TYPE, Box::new(|claims| claims.in_reply_to = "m-1".to_owned())),
+        ("other words", false, &tokyo, ask::TYPE, Box::new(|claims| claims.question_sha256 = "00".repeat(32))),
+        ("another answer", false, &tokyo, ask::TYPE, Box::new(|claims| claims.body_sha256 = "00".repeat(32))),
+        ("another's name", false, &tokyo, ask::TYPE, Box::new(|claims| claims.sender = "osaka".to_owned())),
+        ("another asker", false, &tokyo, ask::TYPE, Box::new(|claims| claims.recipient = "osaka".to_owned())),
+    ];
+    for (name, holds, signer, typ, forge) in cases {
+        let forger = Forger { signer, typ, forge: forge.as_ref() };
+        let (path, purpose) = (wire::directory::PATH, wire::directory::PURPOSE);
+        let answer = ask::exchange_over(&forger, &toronto.here, &peer, path, purpose, b"{}".to_vec()).await;
+        assert_eq!(answer.is_ok(), holds, "{name}: {answer:?}");
+    }
 }

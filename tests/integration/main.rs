@@ -1,6 +1,8 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod access_doors;
+mod audit;
 mod cohort;
 mod cohort_peers;
 mod command_line;
@@ -18,13 +20,25 @@ mod fhir_api;
 mod harmonise;
 mod map;
 mod mllp;
+mod page_desk;
+mod page_words;
+mod pages_cohorts;
+mod pages_frame;
+mod pages_messages;
+mod pages_referrals;
 mod process;
 mod process_killed;
 mod process_serve;
+mod records_accept;
+mod referral_door;
 mod referral_package;
 mod referral_pair;
 mod referral_refused;
+mod referral_store;
 mod referral_story;
 mod referral_update;
 mod store_contract;
+mod translate;
+mod translate_conformance;
+mod translate_properties;
 mod two_nodes;

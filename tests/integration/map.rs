@@ -28,9 +28,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("access", "audit"),
     ("store", "wire"),
     ("config", "fault"),
-    ("clock", "ids"),
+    ("clock", "fhir"),
     ("fhir", "fault"),
-    ("fhir", "clock"),
     ("fhir", "ids"),
 ];
 

@@ -238,7 +238,7 @@ pub fn draft() -> Draft {
 
 fn config(id: &str, country: Country) -> InstitutionConfig {
     let party = super::referral_package::party(id);
-    let [en, fr, ja] = party.names.clone();
+    let [en, fr, ja] = party.names;
     let service = if country == Country::Jp { "regenerative-medicine" } else { "oncology" };
     InstitutionConfig {
         id: id.to_owned(),

@@ -28,6 +28,14 @@ fn resource<'a>(message: &'a mut Value, kind: &str) -> &'a mut Value {
     &mut found["resource"]
 }
 
+/// Adds a third institution to a message; gives the reference to it.
+fn third(message: &mut Value) -> Value {
+    let organization = super::referral_package::party("osaka").organization();
+    let url = format!("urn:uuid:{}", organization["id"].as_str().unwrap());
+    message["entry"].as_array_mut().unwrap().push(json!({"fullUrl": url, "resource": organization}));
+    json!({"reference": url})
+}
+
 fn error(result: Result<String, ReceiveError>) -> ReceiveError {
     result.expect_err("it was taken")
 }
@@ -88,6 +96,22 @@ fn a_package_that_breaks_a_rule() {
                 let (requester, owner) = (task["requester"].clone(), task["owner"].clone());
                 task["requester"] = owner;
                 task["owner"] = requester;
+            },
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
+            "only the header speaks for another institution",
+            |m| {
+                let other = third(m);
+                resource(m, "MessageHeader")["sender"] = other;
+            },
+            |e| matches!(e, ReceiveError::Parties),
+        ),
+        (
+            "asked of a third institution",
+            |m| {
+                let other = third(m);
+                resource(m, "Task")["owner"] = other;
             },
             |e| matches!(e, ReceiveError::Parties),
         ),
@@ -180,6 +204,10 @@ async fn an_update_that_breaks_a_rule() {
     }));
     assert!(matches!(strange, ReceiveError::Invalid(_)), "{strange:?}");
 
+    // An act and a state that do not belong together.
+    let unfit = error(forged(&tokyo, &toronto, accept.clone(), |m| resource(m, "Task")["status"] = json!("rejected")));
+    assert!(matches!(unfit, ReceiveError::Invalid(_)), "{unfit:?}");
+
     // An unknown referral.
     let unknown = error(forged(&tokyo, &toronto, accept.clone(), |m| {
         resource(m, "Task")["identifier"][0]["value"] = json!("another");
@@ -187,7 +215,7 @@ async fn an_update_that_breaks_a_rule() {
     assert!(matches!(unknown, ReceiveError::Unknown), "{unknown:?}");
 
     // The institution asked poses as the one that referred.
-    let turned = error(forged(&tokyo, &toronto, accept.clone(), |m| {
+    let turned = error(forged(&tokyo, &toronto, accept, |m| {
         let task = resource(m, "Task");
         let (requester, owner) = (task["requester"].clone(), task["owner"].clone());
         task["requester"] = owner;
@@ -244,4 +272,24 @@ async fn a_reply_about_another_patient() {
     }));
     assert!(matches!(none, ReceiveError::Invalid(_)), "{none:?}");
     assert_eq!(toronto.state(&id), "accepted");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// Whatever a partner sends, reading it ends in a message or an error.
+    #[test]
+    fn damaged_messages_never_panic(cut in 0usize..40_000, at in 0usize..40_000, byte in 0u8..=255) {
+        static MESSAGE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/referral/updates/complete.json")).unwrap()
+        });
+        let mut bytes = MESSAGE.clone();
+        let length = bytes.len();
+        bytes[at % length] = byte;
+        let _ = referral::incoming::read(&bytes);
+        let _ = referral::incoming::document(&bytes);
+        // The last bytes are the closing brace and a line end.
+        bytes.truncate(cut % (length - 2));
+        proptest::prop_assert!(referral::incoming::read(&bytes).is_err());
+    }
 }

@@ -208,6 +208,72 @@ async fn messages_out_of_order_wait_for_the_missing_one() {
     assert!(matches!(error, referral::ReceiveError::NotAllowed { .. }), "{error}");
 }
 
+/// Seventy-odd copies of one package at once, and one more after the case has ended: one referral, one receipt.
+#[tokio::test]
+async fn many_copies_of_one_message_are_one_referral() {
+    let (toronto, tokyo, _) = pair();
+    for _ in 0..8 {
+        let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+        let message_id = toronto.referral(&id).message_id;
+        let package = toronto.queued().into_iter().find(|queued| queued.message_id == message_id).unwrap();
+        let copies = || (0..9).map(|_| toronto.hand(&package, &tokyo).unwrap()).collect::<Vec<_>>();
+        let mut receipts: Vec<String> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..8).map(|_| scope.spawn(copies)).collect();
+            running.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        });
+        act(&tokyo, &id, Act::Decline { reason: text("x") });
+        receipts.push(toronto.hand(&package, &tokyo).unwrap());
+        receipts.dedup();
+        assert_eq!(receipts.len(), 1);
+        assert_eq!(tokyo.words(&id), ["receive", "decline"]);
+    }
+}
+
+/// Two people act at the same moment: contradicting acts leave one winner, questions both get through, and no two
+/// messages carry the same number.
+#[tokio::test]
+async fn two_people_at_once() {
+    for _ in 0..5 {
+        let (toronto, tokyo, _) = pair();
+        let id = sent(&toronto, &tokyo).await;
+        let both = |one: Act, other: Act| {
+            std::thread::scope(|scope| {
+                let run = |act: Act| {
+                    let (here, id) = (&tokyo.here, &id);
+                    scope.spawn(move || referral::act(here, &clinician(), id, &act).is_ok())
+                };
+                let (one, other) = (run(one), run(other));
+                [one.join().unwrap(), other.join().unwrap()].into_iter().filter(|ok| *ok).count()
+            })
+        };
+        assert_eq!(both(Act::Ask { text: text("a") }, Act::Ask { text: text("b") }), 2);
+        assert_eq!(both(Act::Accept, Act::Accept), 1);
+        let mut numbers: Vec<u64> = tokyo
+            .queued()
+            .iter()
+            .filter_map(|delivery| referral::incoming::read(&delivery.body).unwrap().sequence)
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3]);
+        deliver(&Wire::default(), &tokyo, &toronto).await;
+        assert_eq!(toronto.state(&id), "accepted");
+    }
+}
+
+#[tokio::test]
+async fn the_enclosure_is_ready_for_the_record_with_its_source() {
+    let (toronto, tokyo, _) = pair();
+    let id = sent(&toronto, &tokyo).await;
+    let received = tokyo.referral(&id);
+    let transaction = referral::enclosure::enclosure(&received).unwrap();
+    let entries = transaction["entry"].as_array().unwrap();
+    assert!(entries.iter().any(|entry| entry["resource"]["resourceType"] == "Observation"));
+    assert!(entries.iter().all(|entry| entry["resource"]["resourceType"] != "Composition"));
+    let source = format!("urn:watari:institution:toronto#{}", received.message_id);
+    assert!(entries.iter().all(|entry| entry["resource"]["meta"]["source"] == source.as_str()));
+    assert!(transaction.to_string().contains("\"value\":132.60"));
+}
+
 #[tokio::test]
 async fn a_package_that_cannot_be_delivered_fails_and_says_so() {
     let (toronto, tokyo, clock) = pair();

@@ -296,7 +296,8 @@ async fn accept(State(here): State<Institution>, PeerMessage(message): PeerMessa
     Ok(Receipted(accepted.await.unwrap_or(Err(StoreError::Closed.into()))?))
 }
 
-async fn slow() -> Json<submit_message::Response> {
+async fn slow(State(here): State<Institution>) -> Json<submit_message::Response> {
+    here.store.write(Changes::new().with(Change::Audit(entry(&here.now(), "test.begun", "slow")))).await.unwrap();
     tokio::time::sleep(SLOW).await;
     Json(submit_message::Response { receipt: "slow".to_owned() })
 }

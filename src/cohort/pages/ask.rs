@@ -182,9 +182,14 @@ fn earlier(f: &Frame, question: &Question, answers: &[Answer]) -> Earlier {
         href: format!("/cohorts/{}", question.sha256),
         sentence: explain::sentence(f.t, &json),
         asked_at: f.moment(&question.asked_at),
-        asked_by: question.asked_by.clone(),
+        asked_by: person(&question.asked_by).to_owned(),
         answers: f.t.count("cohort-answered", answered),
     }
+}
+
+/// The person of an actor as audited (`user:…`).
+pub fn person(actor: &str) -> &str {
+    actor.strip_prefix("user:").unwrap_or(actor)
 }
 
 /// Every choice has its words in every language.

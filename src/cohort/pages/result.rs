@@ -6,13 +6,15 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::Value;
 
+use super::ask::person;
 use super::explain;
 use crate::access::permit::Permission;
+use crate::cohort::{CohortError, result_json};
 use crate::fault::Kind;
 use crate::server::problem::Problem;
+use crate::store::View;
 use crate::store::cohorts::{Answer, Question};
 use crate::store::peers::Peer;
-use crate::store::{StoreError, View};
 use crate::web::PageState;
 use crate::web::frame::{Frame, page};
 use crate::web::home::peer_name;
@@ -40,6 +42,8 @@ struct ResultPage<'a> {
     asked_by: &'a str,
     sha256: &'a str,
     json: String,
+    total: String,
+    result: String,
     rows: Vec<Row>,
 }
 
@@ -51,7 +55,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     who.may(Permission::AskCohorts)?;
     let found = state.here.store.read(move |view| read(view, &sha256)).await?;
-    let (question, answers, peers) =
+    let (question, answers, peers, result) =
         found.ok_or_else(|| Problem::new(Kind::NotFound, "no question with this digest was asked here"))?;
     let f = &who.frame;
     let json: Value = serde_json::from_str(&question.json).unwrap_or_default();
@@ -59,19 +63,27 @@ pub async fn show(
     page(&ResultPage {
         sentence: explain::sentence(f.t, &json),
         asked_at: f.moment(&question.asked_at),
-        asked_by: &question.asked_by,
+        asked_by: person(&question.asked_by),
         sha256: &question.sha256,
         json: serde_json::to_string_pretty(&json).unwrap_or_else(|_| question.json.clone()),
+        total: total(f, &result),
+        result: serde_json::to_string_pretty(&result).unwrap_or_default(),
         rows: answers.iter().map(|answer| row(f, &state, &peers, answer, most)).collect(),
         f,
     })
 }
 
-type Found = (Question, Vec<Answer>, Vec<Peer>);
+type Found = (Question, Vec<Answer>, Vec<Peer>, Value);
 
-fn read(view: &dyn View, sha256: &str) -> Result<Option<Found>, StoreError> {
+fn read(view: &dyn View, sha256: &str) -> Result<Option<Found>, CohortError> {
     let Some(question) = view.question(sha256)? else { return Ok(None) };
-    Ok(Some((question, view.answers(sha256)?, view.peers()?)))
+    Ok(Some((question, view.answers(sha256)?, view.peers()?, result_json(view, sha256)?)))
+}
+
+/// The range in which the number of different people lies.
+fn total(f: &Frame, result: &Value) -> String {
+    let end = |name: &str| result.pointer(name).and_then(Value::as_u64).map(|n| f.t.number(n)).unwrap_or_default();
+    f.t.with("cohort-total", &[("low", &end("/total/low")), ("high", &end("/total/high"))])
 }
 
 fn row(f: &Frame, state: &PageState, peers: &[Peer], answer: &Answer, most: u64) -> Row {

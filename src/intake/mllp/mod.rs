@@ -18,14 +18,16 @@ use self::framing::{FS, Frame, FrameReader, Limits, VT};
 use super::Intake;
 use super::receive::{Incoming, receive};
 use crate::config::MllpConfig;
-use crate::translate::RefusedCode;
 use crate::translate::hl7v2;
+use crate::translate::{RefusedCode, Setting};
 
 /// Header that an acknowledgement answers when the message has none.
 const NO_HEADER: &[u8] = b"MSH|^~\\&|||||||ACK||P|2.5";
 
 /// Serves connections until `shutdown` becomes true; then finishes the messages under way.
 pub async fn serve(listener: TcpListener, intake: Intake, config: MllpConfig, mut shutdown: watch::Receiver<bool>) {
+    let setting = Setting { charset_binds: true, ..intake.setting.as_ref().clone() };
+    let intake = Intake { setting: Arc::new(setting), ..intake };
     let places = Arc::new(Semaphore::new(config.max_connections));
     let config = Arc::new(config);
     let mut connections = tokio::task::JoinSet::new();
@@ -134,7 +136,7 @@ fn take_in(intake: &Intake, message: &[u8]) -> Vec<u8> {
             matches!(refused.code, RefusedCode::Unreadable | RefusedCode::Encoding | RefusedCode::Truncated)
         })
         .map(|refused| (refused.reason.clone(), refused.place.clone()));
-    let sender = hl7v2::header(message).map(|header| header.sending_application.clone()).unwrap_or_default();
+    let sender = hl7v2::header(message).map(|header| header.sending_application).unwrap_or_default();
     let incoming = Incoming { channel: "mllp", source: &sender, raw: message };
     match (receive(intake, incoming, translation), unreadable) {
         (Ok(_), None) => acknowledge(intake, message, "AA", None, None),

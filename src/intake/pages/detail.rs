@@ -16,6 +16,7 @@ use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, StoreError};
+use crate::translate::losses::{Entry, LossReport, Outcome};
 use crate::web::PageState;
 use crate::web::form::Submitted;
 use crate::web::frame::{Frame, page};
@@ -116,8 +117,8 @@ fn render(
     resources: Option<&BTreeMap<String, String>>,
 ) -> Result<Response, Problem> {
     let f = &who.frame;
-    let losses = message.losses.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let fields = losses.as_ref().map(entries).unwrap_or_default();
+    let losses = message.losses.as_deref().and_then(|text| serde_json::from_str::<LossReport>(text).ok());
+    let losses = losses.unwrap_or_default();
     let text = raw::decode(&message.raw, state.here.config.country);
     page(&DetailPage {
         f,
@@ -127,8 +128,8 @@ fn render(
         channel: f.t.code("channel", &message.channel),
         received: f.moment(&message.received_at),
         bytes: f.t.count("message-bytes", message.raw.len() as u64),
-        totals: totals(f, &fields),
-        segments: segments(f, &fields),
+        totals: totals(f, &losses),
+        segments: segments(f, &losses),
         written: names(message)
             .into_iter()
             .map(|name| Written { json: resources.and_then(|found| found.get(&name)).map(|json| pretty(json)), name })
@@ -150,87 +151,42 @@ fn pretty(json: &str) -> String {
         .unwrap_or_else(|| json.to_owned())
 }
 
-/// A line of the loss report, as far as the page shows it.
-struct Entry<'a> {
-    source: &'a str,
-    occurrence: u64,
-    outcome: Outcome,
-    target: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Mapped,
-    KeptRaw,
-    Dropped,
-}
-
-impl Outcome {
-    const ALL: [Self; 3] = [Self::Mapped, Self::KeptRaw, Self::Dropped];
-
-    fn parse(word: &str) -> Option<Self> {
-        match word.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "mapped" => Some(Self::Mapped),
-            "keptraw" => Some(Self::KeptRaw),
-            "dropped" => Some(Self::Dropped),
-            _ => None,
-        }
+fn chip(f: &Frame, outcome: Outcome) -> Markup {
+    match outcome {
+        Outcome::Mapped => Markup::chip("good", &f.t.say("loss-mapped")),
+        Outcome::KeptRaw => Markup::chip("wait", &f.t.say("loss-kept-raw")),
+        Outcome::Dropped => Markup::chip("bad", &f.t.say("loss-dropped")),
     }
-
-    fn chip(self, f: &Frame) -> Markup {
-        match self {
-            Self::Mapped => Markup::chip("good", &f.t.say("loss-mapped")),
-            Self::KeptRaw => Markup::chip("wait", &f.t.say("loss-kept-raw")),
-            Self::Dropped => Markup::chip("bad", &f.t.say("loss-dropped")),
-        }
-    }
-}
-
-fn entries(losses: &Value) -> Vec<Entry<'_>> {
-    let listed = losses.get("entries").and_then(Value::as_array).into_iter().flatten();
-    listed
-        .filter_map(|entry| {
-            Some(Entry {
-                source: entry.get("source")?.as_str()?,
-                occurrence: entry.get("occurrence").and_then(Value::as_u64).unwrap_or(1),
-                outcome: Outcome::parse(entry.get("outcome")?.as_str()?)?,
-                target: target(entry),
-            })
-        })
-        .collect()
 }
 
 /// Where it went, or why it did not.
-fn target(entry: &Value) -> String {
-    let targets: Vec<&str> =
-        entry.get("targets").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let reason = entry.get("reason").and_then(Value::as_str).unwrap_or("");
-    match (targets.is_empty(), reason.is_empty()) {
-        (false, true) => targets.join(", "),
-        (false, false) => format!("{} ({reason})", targets.join(", ")),
-        (true, _) => reason.to_owned(),
+fn target(entry: &Entry) -> String {
+    let targets = entry.targets.join(", ");
+    match &entry.reason {
+        Some(reason) if targets.is_empty() => reason.clone(),
+        Some(reason) => format!("{targets} ({reason})"),
+        None => targets,
     }
 }
 
-fn totals(f: &Frame, entries: &[Entry<'_>]) -> Vec<(Markup, String)> {
-    if entries.is_empty() {
-        return Vec::new();
-    }
-    Outcome::ALL
+/// `PID-5.1` belongs to `PID`, `column mrn` to the row.
+fn segment_of(source: &str) -> &str {
+    source.split(['-', ' ']).next().unwrap_or(source)
+}
+
+fn totals(f: &Frame, report: &LossReport) -> Vec<(Markup, String)> {
+    let totals = &report.totals;
+    [(Outcome::Mapped, totals.mapped), (Outcome::KeptRaw, totals.kept_raw), (Outcome::Dropped, totals.dropped)]
         .into_iter()
-        .map(|outcome| {
-            let n = entries.iter().filter(|entry| entry.outcome == outcome).count();
-            (outcome.chip(f), f.t.number(n as u64))
-        })
+        .map(|(outcome, n)| (chip(f, outcome), f.t.number(n as u64)))
         .collect()
 }
 
-/// Groups by segment (`PID-5.1` belongs to `PID`) and occurrence, in the order of the report.
-fn segments(f: &Frame, entries: &[Entry<'_>]) -> Vec<Segment> {
-    let mut groups: Vec<((&str, u64), Vec<&Entry<'_>>)> = Vec::new();
-    for entry in entries {
-        let name = entry.source.split('-').next().unwrap_or(entry.source);
-        let key = (name, entry.occurrence);
+/// Groups by segment and occurrence, in the order of the report.
+fn segments(f: &Frame, report: &LossReport) -> Vec<Segment> {
+    let mut groups: Vec<((&str, usize), Vec<&Entry>)> = Vec::new();
+    for entry in &report.entries {
+        let key = (segment_of(&entry.source), entry.occurrence);
         match groups.iter_mut().find(|(known, _)| *known == key) {
             Some((_, members)) => members.push(entry),
             None => groups.push((key, vec![entry])),
@@ -243,13 +199,17 @@ fn segments(f: &Frame, entries: &[Entry<'_>]) -> Vec<Segment> {
             let fields = f.t.count("loss-fields", members.len() as u64);
             Segment {
                 name: if occurrence > 1 { format!("{name} {occurrence}") } else { name.to_owned() },
-                summary: if lost == 0 { fields } else { format!("{fields}, {}", f.t.count("loss-lost", lost)) },
+                summary: if lost == 0 {
+                    fields
+                } else {
+                    f.t.with("loss-summary", &[("fields", &fields), ("lost", &f.t.count("loss-lost", lost))])
+                },
                 fields: members
                     .into_iter()
                     .map(|entry| Field {
-                        source: entry.source.to_owned(),
-                        outcome: entry.outcome.chip(f),
-                        target: entry.target.clone(),
+                        source: entry.source.clone(),
+                        outcome: chip(f, entry.outcome),
+                        target: target(entry),
                     })
                     .collect(),
             }

@@ -32,10 +32,10 @@ pub enum Asks {
 
 /// An act's name and what it asks for, in the order of the page.
 const ACTS: [(&str, Asks); 8] = [
+    ("answer", Asks::Text),
     ("accept", Asks::Nothing),
     ("schedule", Asks::Moment),
     ("complete", Asks::Report),
-    ("answer", Asks::Text),
     ("ask", Asks::Text),
     ("confirm-cancel", Asks::Nothing),
     ("request-cancel", Asks::Text),
@@ -78,15 +78,35 @@ pub struct Failed {
     pub error: String,
 }
 
-/// The forms for the acts that the state table allows now.
-pub fn forms(f: &Frame, allowed: &[&str], failed: Option<&Failed>) -> Vec<ActForm> {
-    let listed = ACTS.into_iter().filter(|(name, _)| allowed.contains(name));
+/// What the timeline leads to expect, among what the table allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    /// The other side waits for an answer.
+    pub is_asked: bool,
+    /// An appointment was given.
+    pub is_booked: bool,
+}
+
+/// The forms for the acts that the state table allows now, the expected one first and unfolded. An answer is offered only
+/// to an open question.
+pub fn forms(f: &Frame, allowed: &[&str], expected: Expected, failed: Option<&Failed>) -> Vec<ActForm> {
+    let is_offered = |name: &str| allowed.contains(&name) && (expected.is_asked || name != "answer");
+    let mut listed: Vec<(&'static str, Asks)> = ACTS.into_iter().filter(|(name, _)| is_offered(name)).collect();
+    if expected.is_booked {
+        // Stable: everything else keeps its order.
+        listed.sort_by_key(|(name, _)| match *name {
+            "answer" => 0,
+            "complete" => 1,
+            _ => 2,
+        });
+    }
     listed
+        .into_iter()
         .enumerate()
         .map(|(place, (name, asks))| {
             let failed = failed.filter(|failed| failed.name == name);
             let grave = matches!(name, "decline" | "request-cancel" | "confirm-cancel");
-            let next = place == 0 && !grave;
+            let next = place == 0 && !grave && name != "ask";
             ActForm {
                 name,
                 title: f.t.say(&format!("act-{name}")),

@@ -13,6 +13,7 @@ use super::show::{self, PersonShown};
 use crate::access::permit::Permission;
 use crate::fhir;
 use crate::fhir::search::{Criterion, Match, Search};
+use crate::harmonise::fold::fold;
 use crate::referral::party::Party;
 use crate::referral::{self, Draft, ReferralError, consent, reading};
 use crate::server::problem::Problem;
@@ -212,7 +213,8 @@ async fn form(
             Candidate { chosen: person.id == fields.get("patient"), person: show::person(f, &person), id: person.id }
         })
         .collect();
-    let priority = if fields.get("priority").is_empty() { "routine" } else { fields.get("priority") };
+    let is_fresh = !fields.has("do");
+    let priority = if is_fresh { "routine" } else { fields.get("priority") };
     let page = ComposePage {
         f,
         errors,
@@ -292,11 +294,5 @@ fn by_identifier(find: &str) -> Vec<Criterion> {
 /// Every word must begin some part of the name.
 fn by_name(find: &str) -> Vec<Criterion> {
     let words = find.split([' ', '\u{3000}', ',']).filter(|word| !word.is_empty()).take(6);
-    words.map(|word| Criterion { parameter: "name".to_owned(), any: vec![Match::Text(folded(word))] }).collect()
-}
-
-/// As the search rows are folded.
-fn folded(word: &str) -> String {
-    use unicode_normalization::UnicodeNormalization as _;
-    word.nfkc().flat_map(char::to_lowercase).collect()
+    words.map(|word| Criterion { parameter: "name".to_owned(), any: vec![Match::Text(fold(word))] }).collect()
 }

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::acts::{self, ActForm, Failed};
 use super::show::{self, ListShown, PersonShown, ReplyShown, ResultShown};
-use super::turn::{self, turn};
-use super::{priority_chip, services, status_chip};
+use super::{priority_chip, services, status_chip, turn_chip};
 use crate::access::permit::Permission;
 use crate::fault::Kind;
+use crate::referral::turn::{open_question, turn};
 use crate::referral::{self, reading};
 use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
@@ -164,6 +164,10 @@ fn render(
     let theirs = peer.and_then(services::zone);
     let all = |texts: &[String]| texts.iter().map(|text| f.words(text)).collect();
     let allowed = referral::allowed_acts(&referral.role, &referral.status, referral.business_status.as_deref());
+    let expected = acts::Expected {
+        is_asked: open_question(&case.events).is_some_and(|asker| asker != state.here.config.id),
+        is_booked: referral.business_status.is_some(),
+    };
     let page = DetailPage {
         f,
         id: &referral.id,
@@ -175,13 +179,13 @@ fn render(
         service: f.words(&service),
         priority: priority_chip(f, &referral.priority),
         status: status_chip(f, &referral.status, referral.business_status.as_deref()),
-        turn: turn::chip(f, turn(&state.here.config.id, referral, &case.events)),
+        turn: turn_chip(f, turn(&state.here.config.id, referral, &case.events)),
         created: f.moment(&referral.created_at),
         reasons: all(&summary.reasons),
         questions: all(&summary.questions),
         travel: all(&summary.travel),
         interpreter: summary.interpreter.as_deref().map(|code| show::language(f, code)),
-        left_out: summary.left_out.clone(),
+        left_out: summary.left_out.iter().flat_map(|told| show::left_out(f, told)).collect(),
         consent: summary.consent.as_ref().map(|consent| ConsentShown {
             at: consent.at.as_deref().map(|at| f.moment(at)),
             until: consent.until.as_deref().map(|at| f.date(at)),
@@ -191,7 +195,7 @@ fn render(
         results: show::results(f, &summary),
         results_absence: show::absence(f, summary.results.absence, "results"),
         reply: referral.outcome.as_deref().map(|bytes| show::reply(f, &reading::reply(bytes))),
-        forms: acts::forms(f, &allowed, failed),
+        forms: acts::forms(f, &allowed, expected, failed),
         zone_ours: f.institution.clone(),
         zone_theirs: if theirs.is_some() { peer_text } else { f.t.say("timeline-utc") },
         timeline: timeline(state, f, case, &theirs.unwrap_or(TimeZone::UTC)),
@@ -222,7 +226,11 @@ fn timeline(state: &PageState, f: &Frame, case: &Case, theirs: &TimeZone) -> Vec
                     .as_deref()
                     .filter(|note| !note.is_empty())
                     .map(|note| note_shown(f, &event.event, note)),
-                delivery: carried.as_deref().map(|status| delivery_chip(f, status)),
+                // The line that says "delivered" needs no mark that says it again.
+                delivery: carried
+                    .as_deref()
+                    .filter(|_| !matches!(event.event.as_str(), "deliver" | "delivered" | "give-up" | "undelivered"))
+                    .map(|status| delivery_chip(f, status)),
                 is_ours,
             }
         })

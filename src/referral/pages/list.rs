@@ -4,10 +4,9 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
-use super::services;
-use super::turn::{self, Turn, turn};
-use super::{priority_chip, status_chip};
+use super::{priority_chip, services, status_chip, turn_chip};
 use crate::access::permit::Permission;
+use crate::referral::turn::{Turn, turn};
 use crate::server::problem::Problem;
 use crate::store::StoreError;
 use crate::store::peers::Peer;
@@ -118,7 +117,7 @@ fn row(f: &Frame, state: &PageState, referral: &Referral, peers: &[Peer], turn: 
         service: f.words(&service),
         priority: priority_chip(f, &referral.priority),
         status: status_chip(f, &referral.status, referral.business_status.as_deref()),
-        turn: turn::chip(f, turn),
+        turn: turn_chip(f, turn),
         updated: f.moment(&referral.updated_at),
         age: f.age(&referral.updated_at),
     }

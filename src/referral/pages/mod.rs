@@ -6,11 +6,11 @@ mod detail;
 mod list;
 mod services;
 mod show;
-mod turn;
 
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::referral::turn::Turn;
 use crate::web::PageState;
 use crate::web::frame::{Frame, around};
 use crate::web::markup::Markup;
@@ -45,4 +45,14 @@ fn status_chip(f: &Frame, status: &str, business: Option<&str>) -> Markup {
 fn priority_chip(f: &Frame, priority: &str) -> Markup {
     let tone = if priority == "routine" { "calm" } else { "urgent" };
     Markup::chip(tone, &f.t.code("priority", priority))
+}
+
+fn turn_chip(f: &Frame, turn: Turn) -> Markup {
+    let (tone, key) = match turn {
+        Turn::Ours => ("turn-ours", "turn-ours"),
+        Turn::Theirs => ("turn-theirs", "turn-theirs"),
+        Turn::Underway => ("turn-theirs", "turn-underway"),
+        Turn::Nobody => ("turn-none", "turn-nobody"),
+    };
+    Markup::chip(tone, &f.t.say(key))
 }

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::config::InstitutionConfig;
+use crate::fhir::systems::TIME_ZONE;
 use crate::store::peers::Peer;
 use crate::web::home::peer_name;
 
 const TRANSLATION: &str = "http://hl7.org/fhir/StructureDefinition/translation";
-const TIME_ZONE: &str = "http://hl7.org/fhir/StructureDefinition/timezone";
 
 /// A partner with its services.
 pub struct Destination {

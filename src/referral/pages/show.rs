@@ -134,7 +134,7 @@ pub fn lists(f: &Frame, summary: &Summary) -> Vec<ListShown> {
             ListShown {
                 anchor,
                 title: f.t.say(title),
-                rows: list.items.iter().map(|item| row(f, item)).collect(),
+                rows: list.items.iter().map(|item| row(f, list.kind, item)).collect(),
                 absence: absence(f, list.absence, anchor),
             }
         })
@@ -164,12 +164,17 @@ pub fn results(f: &Frame, summary: &Summary) -> Vec<ResultShown> {
     summary.results.items.iter().map(|result| measured(f, result)).collect()
 }
 
-fn row(f: &Frame, item: &Item) -> RowShown {
+fn row(f: &Frame, kind: ListKind, item: &Item) -> RowShown {
+    // "Active" of a drug is not "active" of a disease in every language.
+    let state = |code: &String| match (kind, code.as_str()) {
+        (ListKind::Medications, "active") => f.t.say("state-medication-active"),
+        _ => f.t.code("state", code),
+    };
     let text = if item.text.is_empty() { f.t.say("item-unnamed") } else { item.text.clone() };
     RowShown {
         text: f.words(&text),
         codes: codes(f, &item.codes),
-        statuses: item.statuses.iter().map(|status| f.t.code("state", status)).collect(),
+        statuses: item.statuses.iter().map(state).collect(),
         detail: item.detail.as_deref().map(|detail| f.words(detail)),
         at: item.at.as_deref().map(|at| f.moment(at)),
     }
@@ -221,4 +226,15 @@ pub fn reply(f: &Frame, reply: &Reply) -> ReplyShown {
         at: reply.at.as_deref().map(|at| f.moment(at)),
         sections: reply.sections.iter().map(|(title, text)| (f.words(title), f.words(text))).collect(),
     }
+}
+
+/// `Condition entered-in-error 1; …` as lines of kind, reason and number. What reads otherwise is shown as it is.
+pub fn left_out(f: &Frame, told: &str) -> Vec<String> {
+    let lines = told.split("; ").filter(|line| !line.is_empty());
+    lines
+        .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            [kind, reason, n] => format!("{kind}: {} ({n})", f.t.code("left-out", reason)),
+            _ => line.to_owned(),
+        })
+        .collect()
 }

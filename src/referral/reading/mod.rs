@@ -151,7 +151,7 @@ fn gather<'a>(bundle: &'a Value, depth: usize, found: &mut Vec<&'a Value>) {
 
 fn texts(list: Option<&Value>) -> Vec<String> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(|item| concept::text(item)).collect()
+    items.filter_map(concept::text).collect()
 }
 
 /// Values of the Task's inputs of a kind.

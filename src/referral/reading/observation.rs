@@ -109,7 +109,10 @@ fn quantity(quantity: &Value) -> Option<String> {
 
 fn interval(low: Option<&Value>, high: Option<&Value>) -> Option<String> {
     match (low.and_then(quantity), high.and_then(quantity)) {
-        (Some(low), Some(high)) => Some(format!("{low} – {high}")),
+        (Some(low), Some(high)) => match (low.rsplit_once(' '), high.rsplit_once(' ')) {
+            (Some((start, unit)), Some((end, same))) if unit == same => Some(format!("{start}–{end} {unit}")),
+            _ => Some(format!("{low} – {high}")),
+        },
         (Some(low), None) => Some(format!("≥ {low}")),
         (None, Some(high)) => Some(format!("≤ {high}")),
         (None, None) => None,
@@ -184,7 +187,7 @@ mod tests {
             "interpretation":[{"coding":[{"code":"H"}]}]}"#,
         );
         assert_eq!(result.value, "systolic 120 mmHg");
-        assert_eq!(result.range.as_deref(), Some("3.9 mmol/L – 6.1 mmol/L"));
+        assert_eq!(result.range.as_deref(), Some("3.9–6.1 mmol/L"));
         assert_eq!(result.flags, ["H"]);
     }
 }

@@ -34,6 +34,7 @@ impl SqliteStore {
             std::fs::create_dir_all(folder)
                 .map_err(|error| StoreError::Database(format!("{}: {error}", folder.display())))?;
         }
+        create_private(path)?;
         let mut connection = connect(path)?;
         migrate::migrate(&mut connection)?;
         Ok(Self { readers: readers::Readers::new(path), writer: writer::Writer::start(connection)? })
@@ -75,6 +76,16 @@ struct Snapshot<'a> {
 }
 
 impl View for Snapshot<'_> {}
+
+/// Creates the file for its owner only, before SQLite would with the usual permissions; the files beside it (WAL, shared
+/// memory) take after it.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))
+}
 
 /// Opens a connection with the settings every connection of the node has.
 fn connect(path: &Path) -> Result<Connection, StoreError> {

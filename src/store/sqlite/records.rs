@@ -33,6 +33,20 @@ pub(super) fn version_is(
     Ok(found == expected)
 }
 
+pub(super) fn none_identified(
+    connection: &Connection,
+    kind: &str,
+    system: &str,
+    value: &str,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM search_token WHERE kind = ?1 AND parameter = 'identifier' AND code = ?3
+             AND system = ?2)",
+        )?
+        .query_row([kind, system, value], |row| row.get(0))
+}
+
 pub(super) fn put(connection: &Connection, write: &ResourceWrite) -> rusqlite::Result<()> {
     let resource = &write.resource;
     connection

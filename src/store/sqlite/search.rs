@@ -55,12 +55,7 @@ fn match_sql(parameter: &str, wanted: &Match, values: &mut Vec<Value>) -> String
             format!("{table} AND x.value >= {} AND x.value < {})", bind(start), bind(&format!("{start}\u{10FFFF}")))
         }
         Match::Reference(target) => {
-            let table = exists("search_reference", &bind(parameter));
-            if target.contains('/') {
-                format!("{table} AND x.target = {})", bind(target))
-            } else {
-                format!("{table} AND x.target LIKE '%/' || {})", bind(target))
-            }
+            format!("{} AND x.target = {})", exists("search_reference", &bind(parameter)), bind(target))
         }
         Match::Date { prefix, from, to } => {
             let table = exists("search_date", &bind(parameter));

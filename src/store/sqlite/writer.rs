@@ -76,6 +76,12 @@ fn commit_group(connection: &mut Connection, group: Vec<Work>) -> Vec<Box<dyn Fn
     };
     let mut answers: Vec<Outcome> = Vec::with_capacity(group.len());
     for work in group {
+        // A full disk or an I/O error makes SQLite roll the whole transaction back by itself. What came after would then
+        // commit alone, act by act; instead nothing of the group stands, and everybody is told so below.
+        if transaction.is_autocommit() {
+            answers.push(work.undone());
+            continue;
+        }
         answers.push(match work {
             Work::Commit(changes, door) => Outcome::Commit(apply(&mut transaction, changes), door),
             Work::Claim(claim, door) => {
@@ -85,6 +91,16 @@ fn commit_group(connection: &mut Connection, group: Vec<Work>) -> Vec<Box<dyn Fn
     }
     let durable = transaction.commit().map_err(|error| error.to_string());
     answers.into_iter().map(|outcome| outcome.into_answer(durable.clone())).collect()
+}
+
+impl Work {
+    /// Its outcome if it is not even tried.
+    fn undone(self) -> Outcome {
+        match self {
+            Self::Commit(_, door) => Outcome::Commit(Err(StoreError::Closed.into()), door),
+            Self::Claim(_, door) => Outcome::Claim(Err(StoreError::Closed), door),
+        }
+    }
 }
 
 enum Outcome {
@@ -136,6 +152,9 @@ fn holds(connection: &Connection, expect: &Expect) -> rusqlite::Result<bool> {
     match expect {
         Expect::ResourceVersion { kind, id, version } => {
             super::records::version_is(connection, kind, id, version.as_ref().copied())
+        }
+        Expect::NoneIdentified { kind, system, value } => {
+            super::records::none_identified(connection, kind, system, value)
         }
         Expect::NotSeen { peer, message_id } => super::deliveries::not_seen(connection, peer, message_id),
         Expect::TokenUnused { peer, jti } => super::deliveries::token_unused(connection, peer, jti),

@@ -18,6 +18,8 @@ use crate::translate::rows::reference::{Condition, FieldRef, FieldRefs, Test};
 pub(crate) struct Work<'a> {
     pub order: &'a Order<'a>,
     pub groups: Vec<Group>,
+    /// The groups that stand directly in each group.
+    children: Vec<Vec<usize>>,
     pub ledger: Ledger,
     /// Practitioners and Locations met on the way.
     parties: RefCell<Vec<Party>>,
@@ -35,9 +37,16 @@ pub(crate) struct Party {
 
 impl<'a> Work<'a> {
     pub(crate) fn new(order: &'a Order<'a>, groups: Vec<Group>) -> Self {
+        let mut children = vec![Vec::new(); groups.len()];
+        for (index, group) in groups.iter().enumerate() {
+            if let Some(parent) = group.parent {
+                children[parent].push(index);
+            }
+        }
         Self {
             order,
             groups,
+            children,
             ledger: Ledger::open(order.message),
             parties: RefCell::new(Vec::new()),
             zone_assumed: Cell::new(0),
@@ -63,15 +72,16 @@ impl<'a> Work<'a> {
 
     /// The segments of a name in the groups within a group.
     pub(crate) fn below(&self, group: usize, name: &str) -> Vec<usize> {
-        (0..self.groups.len())
-            .filter(|other| *other != group && self.is_within(*other, group))
-            .flat_map(|other| self.own(other, name).collect::<Vec<_>>())
-            .collect()
+        self.within(group).into_iter().skip(1).flat_map(|other| self.own(other, name)).collect()
     }
 
-    /// Whether a group is another or stands within it.
-    pub(crate) fn is_within(&self, group: usize, outer: usize) -> bool {
-        group == outer || self.groups[group].parent.is_some_and(|parent| self.is_within(parent, outer))
+    /// A group and the groups within it, in the order of the message.
+    pub(crate) fn within(&self, group: usize) -> Vec<usize> {
+        let mut found = vec![group];
+        for child in &self.children[group] {
+            found.extend(self.within(*child));
+        }
+        found
     }
 
     /// The first of the fields that holds a time.

@@ -5,6 +5,7 @@ mod context;
 mod entries;
 mod groups;
 mod ledger;
+mod links;
 mod piece;
 mod resources;
 
@@ -53,7 +54,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let groups = groups::arrange(order.message, &order.row.group);
     let work = Work::new(order, groups);
     let mut instances = resources::make(&work)?;
-    resources::link(&work, &mut instances);
+    links::link(&work, &mut instances);
     for instance in &mut instances {
         constraints::hold(&work, instance);
     }

@@ -1,5 +1,7 @@
 //! Makes the resources of a message and links them.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Work};
@@ -8,7 +10,7 @@ use super::missing_patient;
 use super::piece::Piece;
 use crate::translate::datatypes::{self, Kind, party};
 use crate::translate::rows::file::{DefaultRow, Repetitions, ResourceRow, Row};
-use crate::translate::rows::path::{Path, Slots};
+use crate::translate::rows::path::Slots;
 use crate::translate::{Refused, RefusedCode};
 
 const FILLED: &str = "the element holds one value, and an earlier field filled it";
@@ -29,6 +31,7 @@ pub(crate) struct Instance<'a> {
 /// Makes all resources, the Patient first.
 pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused> {
     let mut instances: Vec<Instance<'a>> = Vec::new();
+    let mut used: HashSet<String> = HashSet::new();
     let mut number = 0;
     for name in &work.order.row.resources {
         let Some(row) = work.order.rules.resources.get(name) else { continue };
@@ -45,10 +48,10 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
             let body = body(work, row, number, group, segment);
             let key = match instances.first() {
                 None => patient_key(work, &body)?,
-                Some(patient) => clinical_key(&context, row, patient, &instances),
+                Some(patient) => clinical_key(&context, row, patient, &used),
             };
             let full_url = full_url(work, row, &key);
-            if row.shared && instances.iter().any(|other| other.full_url == full_url) {
+            if !used.insert(key.1.clone()) && row.shared {
                 continue;
             }
             instances.push(Instance { row, number, group, body, full_url, key });
@@ -90,8 +93,9 @@ fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment
         for index in sources(work, from, group, segment) {
             let mut slots = Slots::new();
             let name = &work.order.message.segments[index].name;
+            let site = Site { work, kind: &row.resource_type, number, group, segment: index };
             for field in work.order.rules.rows(name, &row.resource_type) {
-                apply(work, field, &row.resource_type, number, group, index, &mut body, &mut slots);
+                apply(&site, field, &mut body, &mut slots);
             }
         }
     }
@@ -103,11 +107,12 @@ fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment
     body
 }
 
-/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it, `>OBX`
-/// of the groups within it.
+/// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it if it has
+/// none of its own, `>OBX` of the groups within it.
 fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Vec<usize> {
     if let Some(name) = from.strip_prefix('^') {
-        return work.above(group, name).into_iter().collect();
+        let has_own = work.own(group, name).next().is_some();
+        return work.above(group, name).filter(|_| !has_own).into_iter().collect();
     }
     if let Some(name) = from.strip_prefix('>') {
         return work.below(group, name);
@@ -118,17 +123,18 @@ fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) ->
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn apply(
-    work: &Work<'_>,
-    row: &Row,
-    kind: &str,
+/// The resource and segment that a row is applied to.
+struct Site<'a> {
+    work: &'a Work<'a>,
+    kind: &'a str,
     number: usize,
     group: usize,
-    index: usize,
-    body: &mut Map<String, Value>,
-    slots: &mut Slots,
-) {
+    segment: usize,
+}
+
+/// Applies one row. An element that holds one value keeps the first it got.
+fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut Slots) {
+    let Site { work, kind, number, group, segment: index } = *site;
     let repetitions = work.order.message.segments[index].field(usize::from(row.field));
     if repetitions.is_empty() {
         return;
@@ -214,7 +220,7 @@ fn clinical_key(
     context: &Context<'_>,
     row: &ResourceRow,
     patient: &Instance<'_>,
-    others: &[Instance<'_>],
+    used: &HashSet<String>,
 ) -> (String, String) {
     let setting = context.setting;
     let parts: Vec<String> = row.identity.iter().map(|fields| context.first_text(fields).unwrap_or_default()).collect();
@@ -224,11 +230,9 @@ fn clinical_key(
         all.extend(["history", history]);
     }
     let system = setting.identifier_system(&kebab(&row.resource_type));
-    let first = crate::ids::derived(&all);
-    let is_used = |value: &String| others.iter().any(|other| other.key.0 == system && &other.key.1 == value);
-    let mut value = first;
+    let mut value = crate::ids::derived(&all);
     let mut count = 1;
-    while !row.shared && is_used(&value) {
+    while !row.shared && used.contains(&value) {
         count += 1;
         let ordinal = count.to_string();
         let mut numbered = all.clone();
@@ -248,43 +252,4 @@ fn kebab(name: &str) -> String {
         out.push(c.to_ascii_lowercase());
     }
     out
-}
-
-/// Sets the references between resources: to the nearest in the groups. Where one is wanted and several are as near, none
-/// is taken.
-pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
-    let known: Vec<(String, usize, String)> = instances
-        .iter()
-        .map(|instance| (instance.row.name.clone(), instance.group, instance.full_url.clone()))
-        .collect();
-    for instance in instances.iter_mut() {
-        for link in &instance.row.link {
-            let found = nearest(work, instance.group, &known, &link.to);
-            let wanted: &[String] = if link.path.grows() || found.len() == 1 { &found } else { &[] };
-            for url in wanted.iter().filter(|url| **url != instance.full_url) {
-                set_reference(&link.path, url, &mut instance.body);
-            }
-        }
-    }
-}
-
-fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
-    path.place(body, json!({"reference": url}), None, &mut Slots::new());
-}
-
-fn nearest(work: &Work<'_>, group: usize, known: &[(String, usize, String)], names: &[String]) -> Vec<String> {
-    let mut level = Some(group);
-    while let Some(outer) = level {
-        let mut found: Vec<String> = known
-            .iter()
-            .filter(|(name, at, _)| names.contains(name) && work.is_within(*at, outer))
-            .map(|(_, _, url)| url.clone())
-            .collect();
-        found.dedup();
-        if !found.is_empty() {
-            return found;
-        }
-        level = work.groups[outer].parent;
-    }
-    Vec::new()
 }

@@ -160,7 +160,8 @@ pub(crate) fn source_coding(
     [code, display, system, version]: [usize; 4],
 ) -> Option<Value> {
     let text = piece.get(code)?;
-    if !is_code(&text) {
+    // Words without a coding system are a text that somebody wrote where a code should be.
+    if !is_code(&text) || (text.contains(' ') && piece.get(system).is_none()) {
         return None;
     }
     let mut coding = Map::new();

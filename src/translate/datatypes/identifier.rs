@@ -91,8 +91,11 @@ fn health_card_version(piece: &Piece<'_>, kind: Option<&str>) -> Option<Value> {
 /// EI, EIP or a plain number → Identifier. The issuer of EI names the system; else `value` of the row does, as an address
 /// or as a name within the institution's namespace.
 pub(crate) fn ei(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    let value = piece.component(1).take(1).and_then(|text| clean(&text))?;
-    let hd = [piece.get(2), piece.get(3), piece.get(4)];
+    let inner = piece.component(1);
+    let value = inner.take(1).and_then(|text| clean(&text))?;
+    // EIP has the placer's identifier, issuer and all, inside its first component.
+    let issuer = if inner.get(2).is_some() || inner.get(3).is_some() { inner } else { *piece };
+    let hd = [issuer.get(2), issuer.get(3), issuer.get(4)];
     let system = match (&row.value, &hd) {
         (_, [_, Some(universal), kind]) if is_oid(universal) && kind.as_deref().is_none_or(|kind| kind == "ISO") => {
             format!("urn:oid:{universal}")
@@ -104,7 +107,7 @@ pub(crate) fn ei(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
     };
     for (part, text) in hd.iter().enumerate() {
         if text.is_some() {
-            piece.book(part + 2);
+            issuer.book(part + 2);
         }
     }
     Some(json!({"system": system, "value": value}))

@@ -21,7 +21,8 @@ use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
 use crate::translate::rows::path::Path;
 
-/// How a row reads its field and what it writes.
+/// How a row reads its field and what it writes. HL7's types keep HL7's spelling.
+#[allow(clippy::upper_case_acronyms)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 pub enum Kind {
     /// CX → Identifier, its system by issuer and type.
@@ -153,7 +154,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::Identifier => identifier::ei(row, context, piece),
         Kind::XPN => name::xpn(context, piece),
         Kind::XAD => address::xad(context, piece),
-        Kind::XTN => telecom::xtn(piece),
+        Kind::XTN => telecom::xtn(row, piece),
         Kind::CodeableConcept => coded::concept(row, context, piece),
         Kind::BoundConcept => coded::bound_concept(row, context, piece),
         Kind::Coding => coded::coding(row, context, piece),

@@ -40,7 +40,8 @@ pub(crate) fn of_xcn(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
 
 fn human_name(context: &Context<'_>, piece: &Piece<'_>, at: &Layout) -> Option<Value> {
     let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
-    let family = piece.component(at.family).take(1).and_then(|text| clean(&text));
+    // A name inside a component (CNN) has its family name as a plain part.
+    let family = piece.component(at.family).take(1).or_else(|| piece.take(at.family)).and_then(|text| clean(&text));
     let given: Vec<String> = [take(at.family + 1), take(at.family + 2)].into_iter().flatten().collect();
     let suffix: Vec<String> =
         [take(at.family + 3), take(at.family + 5), take(at.professional)].into_iter().flatten().collect();

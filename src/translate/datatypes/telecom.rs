@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::text::clean;
 use crate::translate::build::Piece;
+use crate::translate::rows::file::Row;
 
-/// XTN → ContactPoint.
-pub(crate) fn xtn(piece: &Piece<'_>) -> Option<Value> {
+/// XTN → ContactPoint. `value` of the row is the use of a number that names none (PID-13 is for home numbers); a number that
+/// names another use, as JAHIS's `EMR` for emergencies, gets none of FHIR's.
+pub(crate) fn xtn(row: &Row, piece: &Piece<'_>) -> Option<Value> {
     let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
     let equipment = piece.get(3).map(|text| text.to_ascii_uppercase());
     let usage = piece.get(2).map(|text| text.to_ascii_uppercase());
@@ -35,6 +37,10 @@ pub(crate) fn xtn(piece: &Piece<'_>) -> Option<Value> {
     if let Some(code) = usage_code(usage.as_deref(), equipment.as_deref()) {
         piece.book(2);
         point.insert("use".to_owned(), json!(code));
+    } else if usage.is_none()
+        && let Some(usual) = &row.value
+    {
+        point.insert("use".to_owned(), usual.clone());
     }
     Some(Value::Object(point))
 }

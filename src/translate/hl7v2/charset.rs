@@ -34,7 +34,10 @@ pub struct Decoded {
 }
 
 /// Decodes a whole message by its MSH-18, or by the bytes and the country where MSH-18 is empty.
-pub fn decode(bytes: &[u8], country: Country) -> Result<Decoded, Refused> {
+///
+/// `binding`: bytes that contradict MSH-18 are refused, which is right for a live feed whose sender can mend it. Files
+/// were often converted to UTF-8 on their way; they are read as what their bytes prove them to be, with a warning.
+pub fn decode(bytes: &[u8], country: Country, binding: bool) -> Result<Decoded, Refused> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let declared = declared(bytes);
     let charset = match named(&declared) {
@@ -48,6 +51,13 @@ pub fn decode(bytes: &[u8], country: Country) -> Result<Decoded, Refused> {
         }
         None => undeclared(bytes, country)?,
     };
+    // Not so for CP932, where half-width kana before kanji can be valid UTF-8 by accident.
+    if binding && looks_utf8(bytes, charset) && charset != Charset::ShiftJis && !declared.is_empty() {
+        return Err(refused(format!(
+            "the message is {} by MSH-18, but its bytes are UTF-8; correct MSH-18 or the sender's conversion",
+            charset.name()
+        )));
+    }
     decode_as(bytes, charset).map(|text| Decoded { text, charset, warning: doubt(bytes, charset) }).or_else(|at| {
         // An engine that converted to UTF-8 and left MSH-18 as it was: seven-bit sets cannot hold these bytes, and
         // multi-byte UTF-8 is not valid by accident.
@@ -190,10 +200,15 @@ fn without_idle_escapes(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Bytes that are multi-byte UTF-8 under another name.
+fn looks_utf8(bytes: &[u8], charset: Charset) -> bool {
+    charset != Charset::Utf8 && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
+}
+
 /// A doubt worth a person's eye although the bytes decode.
 fn doubt(bytes: &[u8], charset: Charset) -> Option<String> {
-    let looks_utf8 = charset == Charset::Latin1 && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
-    looks_utf8.then(|| "the message is read as ISO 8859-1, but its bytes are also valid UTF-8; check MSH-18".to_owned())
+    looks_utf8(bytes, charset)
+        .then(|| format!("the message is read as {}, but its bytes are also valid UTF-8; check MSH-18", charset.name()))
 }
 
 fn refused(reason: String) -> Refused {
@@ -214,20 +229,20 @@ mod tests {
     fn declared_sets_are_read_strictly() {
         let jis = encoding_rs::ISO_2022_JP.encode("渡邉^花子").0.into_owned();
         for name in ["~ISO IR87", "~ISOIR87", "ASCII~ISO IR87"] {
-            let decoded = decode(&message(name, &jis), Country::Jp).unwrap();
+            let decoded = decode(&message(name, &jis), Country::Jp, true).unwrap();
             assert!(decoded.text.ends_with("渡邉^花子"), "{name}");
             assert_eq!(decoded.charset, Charset::Iso2022Jp);
         }
-        assert!(decode(&message("8859/1", b"Tremblay^Ad\xe8le"), Country::Ca).unwrap().text.ends_with("Adèle"));
+        assert!(decode(&message("8859/1", b"Tremblay^Ad\xe8le"), Country::Ca, true).unwrap().text.ends_with("Adèle"));
         let sjis = encoding_rs::SHIFT_JIS.encode("髙橋①").0.into_owned();
-        assert!(decode(&message("CP932", &sjis), Country::Jp).unwrap().text.ends_with("髙橋①"));
+        assert!(decode(&message("CP932", &sjis), Country::Jp, true).unwrap().text.ends_with("髙橋①"));
     }
 
     #[test]
     fn a_kanji_whose_bytes_are_delimiters_survives() {
         // 0x7C and 0x5E are legal second bytes: 亜 to 瓦 hold several such characters.
         let jis = encoding_rs::ISO_2022_JP.encode("簿鍋縞喙").0.into_owned();
-        assert!(decode(&message("~ISO IR87", &jis), Country::Jp).unwrap().text.ends_with("簿鍋縞喙"));
+        assert!(decode(&message("~ISO IR87", &jis), Country::Jp, true).unwrap().text.ends_with("簿鍋縞喙"));
     }
 
     #[test]
@@ -235,15 +250,25 @@ mod tests {
         for (charset, bytes) in
             [("UNICODE UTF-8", &b"\x8e\x52"[..]), ("ASCII", b"\xe8"), ("~ISO IR87", b"\x8e\x52"), ("KS X 1001", b"x")]
         {
-            let refused = decode(&message(charset, bytes), Country::Jp).err().unwrap();
+            let refused = decode(&message(charset, bytes), Country::Jp, true).err().unwrap();
             assert_eq!(refused.code, RefusedCode::Encoding, "{charset}");
         }
-        assert!(decode(&message("", b"\x8e\x52"), Country::Jp).is_err());
+        assert!(decode(&message("", b"\x8e\x52"), Country::Jp, true).is_err());
+    }
+
+    #[test]
+    fn utf8_under_another_name_is_refused_on_a_feed_and_told_of_in_a_file() {
+        let name = "Tremblay^Élodie".as_bytes();
+        for declared in ["~ISO IR87", "ASCII", "8859/1"] {
+            let refused = decode(&message(declared, name), Country::Ca, true).err().unwrap();
+            assert_eq!(refused.code, RefusedCode::Encoding, "{declared}");
+            assert!(decode(&message(declared, name), Country::Ca, false).unwrap().warning.is_some(), "{declared}");
+        }
     }
 
     #[test]
     fn idle_escapes_are_no_error() {
         let name = b"\x1b$B\x1b(B\x1b$BEO\x1b(B";
-        assert!(decode(&message("~ISO IR87", name), Country::Jp).unwrap().text.ends_with('渡'));
+        assert!(decode(&message("~ISO IR87", name), Country::Jp, true).unwrap().text.ends_with('渡'));
     }
 }

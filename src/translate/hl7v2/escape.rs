@@ -76,7 +76,7 @@ fn meaning(code: &str, by: &Delimiters, charset: Charset) -> Option<String> {
 
 /// `Xhh..`: bytes in the character set of the message.
 fn hexadecimal(hex: &str, charset: Charset) -> Option<String> {
-    if hex.is_empty() || hex.len() % 2 != 0 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if hex.is_empty() || !hex.len().is_multiple_of(2) || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let bytes: Option<Vec<u8>> =

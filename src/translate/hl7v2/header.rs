@@ -35,11 +35,19 @@ pub struct Header {
 impl Header {
     /// `ADT^A01`, `ACK`, or `?` when MSH-9 is empty.
     pub fn kind(&self) -> String {
-        match (self.message_code.as_str(), self.trigger.as_str()) {
-            ("", _) => "?".to_owned(),
-            (code, "") => code.to_owned(),
-            (code, trigger) => format!("{code}^{trigger}"),
-        }
+        kind(&self.message_code, &self.trigger)
+    }
+}
+
+/// The kind of a message from its two parts. What does not look like one is `?`: the kind is shown and logged, and a header
+/// that has slipped by a field must not show a patient's data that way.
+pub(crate) fn kind(code: &str, trigger: &str) -> String {
+    let is_part = |text: &str| text.len() <= 8 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    match (code, trigger) {
+        ("", _) => "?".to_owned(),
+        (code, trigger) if !is_part(code) || !is_part(trigger) => "?".to_owned(),
+        (code, "") => code.to_owned(),
+        (code, trigger) => format!("{code}^{trigger}"),
     }
 }
 

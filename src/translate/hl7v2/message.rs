@@ -63,6 +63,16 @@ impl Segment {
     }
 }
 
+impl Delimiters {
+    /// Whether `letter` parts a message into fields, repetitions, components or subcomponents.
+    fn contain(&self, letter: char) -> bool {
+        letter == self.field
+            || letter == self.component
+            || letter == self.repetition
+            || self.subcomponent == Some(letter)
+    }
+}
+
 impl Message {
     /// The first segment of a name.
     pub fn first(&self, name: &str) -> Option<&Segment> {
@@ -74,6 +84,10 @@ impl Message {
 pub fn parse(text: &str, charset: Charset) -> Result<(Message, Vec<String>), Refused> {
     let text = text.trim_start_matches(['\u{feff}', '\u{b}', '\r', '\n', ' ']);
     let (delimiters, warning) = delimiters(text)?;
+    // Counted before anything is built: a megabyte of delimiters would become a hundred of empty parts.
+    if text.chars().filter(|letter| delimiters.contain(*letter)).count() > MAX_PARTS {
+        return Err(too_large(format!("the message has more than {MAX_PARTS} components")));
+    }
     let mut parts = 0;
     let mut segments = Vec::new();
     let lines = lines(text);

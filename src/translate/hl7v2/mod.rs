@@ -44,13 +44,17 @@ pub(crate) fn read(setting: &Setting, bytes: &[u8]) -> Result<Read, Refused> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(refused(Refused::new(RefusedCode::Truncated, "the message is empty; have it sent again")));
     }
-    let decoded = charset::decode(bytes, setting.country).map_err(refused)?;
+    let decoded = charset::decode(bytes, setting.country, setting.charset_binds).map_err(refused)?;
     let (message, mut warnings) = message::parse(&decoded.text, decoded.charset).map_err(refused)?;
     warnings.extend(decoded.warning);
+    let processing = message.first("MSH").and_then(|header| header.text(11, 1));
+    if let Some(code @ ("T" | "D")) = processing {
+        warnings.push(format!("MSH-11 is {code}: the sender marks this as test data"));
+    }
     let kind = kind_of(&message);
     let refused = |refused: Refused| refused.of(&kind, control_id.as_deref());
     if kind == "?" {
-        let reason = "MSH-9 does not say what the message is; the header seems cut off";
+        let reason = "MSH-9 does not say what the message is (ADT^A01); the header seems cut off or slipped by a field";
         return Err(refused(Refused::new(RefusedCode::Truncated, reason).at("MSH-9")));
     }
     if message.segments.len() == 1 {
@@ -64,10 +68,7 @@ pub(crate) fn read(setting: &Setting, bytes: &[u8]) -> Result<Read, Refused> {
 fn kind_of(message: &Message) -> String {
     let Some(code) = message.first("MSH").and_then(|header| header.text(9, 1)) else { return "?".to_owned() };
     let trigger = message.first("MSH").and_then(|header| header.text(9, 2));
-    match trigger.or_else(|| message.first("EVN").and_then(|event| event.text(1, 1))) {
-        Some(trigger) => format!("{code}^{trigger}"),
-        None => code.to_owned(),
-    }
+    header::kind(code, trigger.or_else(|| message.first("EVN").and_then(|event| event.text(1, 1))).unwrap_or(""))
 }
 
 /// Builds the bundle of a message that was read.

@@ -196,7 +196,7 @@ pub struct Row {
     /// Set beside the value, in the list element that holds it.
     #[serde(default)]
     pub with: Option<Value>,
-    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`.
+    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`; usual use for `type = "XTN"`.
     #[serde(default)]
     pub value: Option<Value>,
     /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
@@ -279,4 +279,28 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<RowsFile, MappingError> {
 /// The line, from 1, of a byte offset.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::csv::CsvFile;
+
+    /// The schema files are what editors check a hospital's rows against; `BLESS=1` writes them.
+    #[test]
+    fn the_schemas_are_those_of_the_code() {
+        for (name, schema) in
+            [("mapping-rows", schemars::schema_for!(RowsFile)), ("csv-mapping", schemars::schema_for!(CsvFile))]
+        {
+            let path = format!("{}/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+            let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            if std::env::var_os("BLESS").is_some() {
+                std::fs::write(&path, &text).unwrap();
+            }
+            assert!(
+                std::fs::read_to_string(&path).unwrap() == text,
+                "{path} is not what the code says; BLESS=1 writes it"
+            );
+        }
+    }
 }

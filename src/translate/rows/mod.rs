@@ -58,7 +58,7 @@ impl Mappings {
         Self::with_folders(&[])
     }
 
-    /// The rows in the binary and those of the folders (`*.toml`, by name), later ones winning.
+    /// The rows in the binary and those of the folders (`*.toml`, by name) or single files, later ones winning.
     pub fn with_folders(folders: &[PathBuf]) -> Result<Self, MappingError> {
         let mut sources: Vec<(String, String)> =
             builtin::FILES.iter().map(|(name, text)| (format!("built-in {name}"), (*text).to_owned())).collect();
@@ -84,6 +84,10 @@ impl Mappings {
 fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, MappingError> {
     let unreadable = |path: &Path, cause| MappingError::Unreadable { path: path.display().to_string(), cause };
     let mut paths = Vec::new();
+    if folder.is_file() {
+        let text = std::fs::read_to_string(folder).map_err(|cause| unreadable(folder, cause))?;
+        return Ok(vec![(folder.display().to_string(), text)]);
+    }
     for entry in std::fs::read_dir(folder).map_err(|cause| unreadable(folder, cause))? {
         let path = entry.map_err(|cause| unreadable(folder, cause))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {

@@ -1,8 +1,6 @@
 //! Whose turn it is: always one answer, from the state and the last open question.
 
 use crate::store::referrals::{Referral, ReferralEvent};
-use crate::web::frame::Frame;
-use crate::web::markup::Markup;
 
 /// Who has to do something next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub fn turn(here: &str, referral: &Referral, events: &[ReferralEvent]) -> Turn {
 }
 
 /// Who asked the last question that the other side has not answered.
-fn open_question(events: &[ReferralEvent]) -> Option<&str> {
+pub fn open_question(events: &[ReferralEvent]) -> Option<&str> {
     let mut open = None;
     for event in events {
         match event.event.as_str() {
@@ -45,16 +43,6 @@ fn open_question(events: &[ReferralEvent]) -> Option<&str> {
         }
     }
     open
-}
-
-/// The turn in words.
-pub fn chip(f: &Frame, turn: Turn) -> Markup {
-    match turn {
-        Turn::Ours => Markup::chip("turn-ours", &f.t.say("turn-ours")),
-        Turn::Theirs => Markup::chip("turn-theirs", &f.t.say("turn-theirs")),
-        Turn::Underway => Markup::chip("turn-theirs", &f.t.say("turn-underway")),
-        Turn::Nobody => Markup::chip("turn-none", &f.t.say("turn-nobody")),
-    }
 }
 
 #[cfg(test)]

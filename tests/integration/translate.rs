@@ -1,0 +1,296 @@
+//! Translation by cases: every folder under `tests/fixtures/translate` is an input and what must come of it.
+//! `BLESS=1` writes the expected files; read the difference before committing it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use watari::config::Country;
+use watari::translate::csv::CsvMapping;
+use watari::translate::losses::Outcome;
+use watari::translate::{Mappings, Refused, RefusedCode, Setting, Translated, csv, hl7v2, ssmix2};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/translate")
+}
+
+fn toronto() -> Setting {
+    Setting {
+        country: Country::Ca,
+        zone: jiff::tz::TimeZone::get("America/Toronto").unwrap(),
+        namespace: "https://toronto.example/fhir".to_owned(),
+        institution: "toronto".to_owned(),
+        institution_code: None,
+        province: Some("ON".to_owned()),
+        charset_binds: false,
+    }
+}
+
+fn kyoto() -> Setting {
+    Setting {
+        country: Country::Jp,
+        zone: jiff::tz::TimeZone::get("Asia/Tokyo").unwrap(),
+        namespace: "https://kyoto.example/fhir".to_owned(),
+        institution: "kyoto".to_owned(),
+        institution_code: Some("2619900012".to_owned()),
+        province: None,
+        charset_binds: false,
+    }
+}
+
+fn mappings() -> Mappings {
+    Mappings::builtin().unwrap()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A result as the expected files hold it. Losses that went well are only counted: the file shows what did not.
+fn shown(result: &Result<Translated, Refused>) -> Value {
+    match result {
+        Ok(translated) => {
+            let lost: Vec<String> = translated
+                .losses
+                .entries
+                .iter()
+                .filter(|entry| entry.outcome != Outcome::Mapped)
+                .map(|entry| {
+                    format!(
+                        "{} #{} {:?}: {}",
+                        entry.source,
+                        entry.occurrence,
+                        entry.outcome,
+                        entry.reason.as_deref().unwrap_or("")
+                    )
+                })
+                .collect();
+            json!({
+                "kind": translated.kind,
+                "control_id": translated.control_id,
+                "event_time": translated.event_time.map(|time| time.to_string()),
+                "warnings": translated.warnings,
+                "mapped": translated.losses.totals.mapped,
+                "lost": lost,
+                "bundle": translated.bundle,
+            })
+        }
+        Err(refused) => {
+            json!({"refused": refused.code, "kind": refused.kind, "place": refused.place, "reason": refused.reason})
+        }
+    }
+}
+
+fn check(expected: &Path, actual: &Value) {
+    let text = format!("{}\n", serde_json::to_string_pretty(actual).unwrap());
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(expected.parent().unwrap()).unwrap();
+        std::fs::write(expected, &text).unwrap();
+        return;
+    }
+    let wanted = std::fs::read_to_string(expected).unwrap_or_else(|_| panic!("{} is missing", expected.display()));
+    assert!(wanted == text, "{} differs; BLESS=1 shows how:\n{text}", expected.display());
+}
+
+#[test]
+fn hl7v2_cases() {
+    let folder = fixtures().join("hl7v2");
+    let mut count = 0;
+    for path in files(&folder).into_iter().filter(|path| path.ends_with("input.hl7")) {
+        let bytes = std::fs::read(&path).unwrap();
+        let result = hl7v2::translate(&mappings(), &toronto(), &bytes);
+        check(&path.with_file_name("expected.json"), &shown(&result));
+        count += 1;
+    }
+    assert!(count >= 4, "only {count} cases");
+}
+
+#[test]
+fn ssmix2_cases() {
+    let root = fixtures().join("ssmix2/tree");
+    let mut kinds = BTreeSet::new();
+    for path in files(&root) {
+        let relative = path.strip_prefix(&root).unwrap().to_str().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let result =
+            ssmix2::parse_path(relative).and_then(|place| ssmix2::translate(&mappings(), &kyoto(), &place, &bytes));
+        if let Ok(translated) = &result {
+            kinds.insert(translated.kind.clone());
+        }
+        let name = format!("{}.json", path.file_name().unwrap().to_str().unwrap());
+        let folder = if relative.starts_with("555") { "expected/misplaced" } else { "expected" };
+        check(&fixtures().join("ssmix2").join(folder).join(name), &shown(&result));
+    }
+    let all = ["ADT^A08", "ADT^A60", "OUL^R22", "PPR^ZD1", "RDE^O11"];
+    assert!(all.iter().all(|kind| kinds.contains(*kind)), "{kinds:?}");
+}
+
+#[test]
+fn csv_cases() {
+    for (name, setting) in [("patients", toronto()), ("conditions", toronto()), ("labs", kyoto())] {
+        let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/mappings/csv/{name}.toml"));
+        let mapping = CsvMapping::load(&std::fs::read_to_string(mapping).unwrap(), name).unwrap();
+        let folder = fixtures().join("csv").join(name);
+        let rows = csv::translate(&mapping, &setting, &std::fs::read(folder.join("input.csv")).unwrap());
+        let rows: Vec<Value> = rows.iter().map(|row| json!({"line": row.line, "result": shown(&row.result)})).collect();
+        check(&folder.join("expected.json"), &Value::Array(rows));
+    }
+}
+
+fn resources<'a>(bundle: &'a Value, kind: &'a str) -> Vec<&'a Value> {
+    watari::fhir::bundle::resources(bundle).filter(|resource| resource["resourceType"] == kind).collect()
+}
+
+fn oru(result: &str) -> Vec<u8> {
+    format!(
+        "MSH|^~\\&|LAB|YYZ|||20260210||ORU^R01|1|P|2.5\rPID|1||7^^^YYZ^MR\rOBR|1|P1|F1|24323-8^Panel^LN|||20260210||||||||||||||||||F\r{result}\r"
+    )
+    .into_bytes()
+}
+
+fn one(result: &str) -> Value {
+    let translated = hl7v2::translate(&mappings(), &toronto(), &oru(result)).unwrap();
+    resources(&translated.bundle, "Observation")[0].clone()
+}
+
+#[test]
+fn the_same_result_corrected_is_the_same_resource() {
+    let url = |status: &str, value: &str| {
+        let result = oru(&format!("OBX|1|NM|14749-6^Glucose^LN||{value}|mmol/L|||||{status}"));
+        let bundle = hl7v2::translate(&mappings(), &toronto(), &result).unwrap().bundle;
+        let entry = watari::fhir::bundle::entries(&bundle)
+            .find(|entry| entry["resource"]["resourceType"] == "Observation")
+            .unwrap()
+            .clone();
+        (entry["request"]["url"].clone(), entry["fullUrl"].clone())
+    };
+    assert_eq!(url("F", "6.50"), url("C", "5.60"));
+    assert_eq!(url("F", "6.50"), url("W", "6.50"));
+}
+
+#[test]
+fn result_status_follows_table_0085() {
+    for (code, status) in [
+        ("P", "preliminary"),
+        ("F", "final"),
+        ("C", "corrected"),
+        ("A", "amended"),
+        ("D", "entered-in-error"),
+        ("W", "entered-in-error"),
+        ("X", "cancelled"),
+        ("I", "registered"),
+        ("", "unknown"),
+        ("?", "unknown"),
+    ] {
+        assert_eq!(one(&format!("OBX|1|NM|718-7^Hb^LN||140|g/L|||||{code}"))["status"], status, "{code:?}");
+    }
+}
+
+#[test]
+fn digits_travel_as_they_were_written() {
+    for digits in ["1.50", "7.0", "0.10", "140", "-0.0"] {
+        let quantity = one(&format!("OBX|1|NM|718-7^Hb^LN||{digits}|g/L|||||F"))["valueQuantity"].clone();
+        assert_eq!(quantity["value"].to_string(), digits);
+        assert!(quantity.to_string().contains(&format!("\"value\":{digits},")), "{quantity}");
+    }
+}
+
+#[test]
+fn units_are_ucum_only_when_they_are() {
+    let unit = |unit: &str| one(&format!("OBX|1|NM|718-7^Hb^LN||1|{unit}|||||F"))["valueQuantity"].clone();
+    assert_eq!(unit("mmol/L")["code"], "mmol/L");
+    assert_eq!(unit("mmHg")["code"], "mm[Hg]");
+    assert_eq!(unit("ML^Milli litre^UCUM"), json!({"value": 1, "unit": "Milli litre"}));
+    assert_eq!(unit("g/dl^g/dl^99XYZ")["unit"], "g/dl");
+    assert_eq!(unit("furlong"), json!({"value": 1, "unit": "furlong"}));
+}
+
+#[test]
+fn no_allergy_segment_says_nothing_about_allergies() {
+    let message = b"MSH|^~\\&|A|B|||20260101||ADT^A08|1|P|2.5\rEVN|A08|20260101\rPID|1||7^^^B^MR||Roy^Luc\r";
+    let bundle = hl7v2::translate(&mappings(), &toronto(), message).unwrap().bundle;
+    assert!(resources(&bundle, "AllergyIntolerance").is_empty());
+    let kinds: Vec<&str> = watari::fhir::bundle::resources(&bundle).filter_map(watari::fhir::resource_type).collect();
+    assert_eq!(kinds, ["Patient", "Provenance"]);
+}
+
+#[test]
+fn only_registration_messages_overwrite_demographics() {
+    let request = |kind: &str| {
+        let message = format!("MSH|^~\\&|A|B|||20260101||{kind}|1|P|2.5\rPID|1||7^^^B^MR||Roy^Luc\rOBR|1|1|1|a^b^LN\r");
+        let bundle = hl7v2::translate(&mappings(), &toronto(), message.as_bytes()).unwrap().bundle;
+        bundle["entry"][0]["request"].clone()
+    };
+    let query = "identifier=https://toronto.example/fhir/identifier/B|7";
+    assert_eq!(request("ADT^A08"), json!({"method": "PUT", "url": format!("Patient?{query}")}));
+    assert_eq!(request("ORU^R01"), json!({"method": "POST", "url": "Patient", "ifNoneExist": query}));
+}
+
+#[test]
+fn refusals_have_their_codes() {
+    let code = |bytes: &[u8]| hl7v2::translate(&mappings(), &toronto(), bytes).unwrap_err();
+    let refused = code(b"MSH|^~\\&|A|B|||20260101||ORM^O01|77|P|2.5\rPID|1||7\r");
+    assert_eq!(
+        (refused.code, refused.kind.as_str(), refused.control_id.as_deref()),
+        (RefusedCode::UnsupportedType, "ORM^O01", Some("77"))
+    );
+    assert!(refused.reason.contains("is not translated by this release; the message is kept"), "{}", refused.reason);
+    assert_eq!(code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rEVN|A01\r").code, RefusedCode::MissingPatient);
+    assert_eq!(
+        code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||\"\"||Roy\r").code,
+        RefusedCode::MissingPatient
+    );
+    assert_eq!(code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||7\rPV").code, RefusedCode::Truncated);
+    assert_eq!(code(b"MSH|^~\\&|A|B|||2026").code, RefusedCode::Truncated);
+    assert_eq!(code(b"").code, RefusedCode::Truncated);
+    assert_eq!(code(b"{\"resourceType\":\"Patient\"}").code, RefusedCode::Unreadable);
+    let utf8 = b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5||||||UNICODE UTF-8\rPID|1||7||R\xe9my\r";
+    assert_eq!(code(utf8).code, RefusedCode::Encoding);
+}
+
+#[test]
+fn a_hospitals_rows_replace_and_add() {
+    let mappings = Mappings::with_folders(&[fixtures().join("mappings/site")]).unwrap();
+    let message =
+        b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||7^^^B^MR||Roy^Luc||19700101|1\rPV1|1|I|||||||||||||||||V1\rZPV|1|Ward 4N\r";
+    let bundle = hl7v2::translate(&mappings, &toronto(), message).unwrap().bundle;
+    assert_eq!(resources(&bundle, "Patient")[0]["gender"], "male");
+    assert_eq!(resources(&bundle, "Patient")[0]["birthDate"], "1970-01-01");
+    assert_eq!(resources(&bundle, "Encounter")[0]["location"][0]["location"]["display"], "Ward 4N");
+}
+
+#[test]
+fn wrong_rows_are_named_by_file_and_line() {
+    for (folder, line, word) in [("wrong-path", 6, "name[x]"), ("unknown-table", 5, "9999"), ("unknown-type", 5, "sex")]
+    {
+        let error = Mappings::with_folders(&[fixtures().join("mappings").join(folder)]).unwrap_err().to_string();
+        assert!(
+            error.contains("rows.toml") && error.contains(&format!("line {line}:")) && error.contains(word),
+            "{error}"
+        );
+    }
+    assert!(Mappings::with_folders(&[fixtures().join("mappings/none")]).unwrap_err().to_string().contains("none"));
+}
+
+#[test]
+fn the_loss_report_holds_no_values() {
+    let bytes = std::fs::read(fixtures().join("hl7v2/adt-a01-quebec/input.hl7")).unwrap();
+    let translated = hl7v2::translate(&mappings(), &toronto(), &bytes).unwrap();
+    let text = translated.losses.ndjson("input.hl7") + &translated.losses.readable() + &translated.warnings.join("\n");
+    for value in ["Tremblay", "Adèle", "884411", "TREA80511512", "5550142", "chambre", "19800115", "1980-01-15"] {
+        assert!(!text.contains(value), "{value}");
+    }
+    assert!(text.contains("ZPV-2") && text.contains("site-defined segment"));
+}
