@@ -14,6 +14,9 @@ use crate::node::Purpose;
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
+    /// The node handles invented people only; accepts the published example keys.
+    #[arg(long, global = true)]
+    demo: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -40,7 +43,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         }
         Verb::Run { file } => {
             let bytes = read(file)?;
-            let (_, parts) = context.parts(Purpose::Care)?;
+            let purpose = if args.demo { Purpose::Demo } else { Purpose::Care };
+            let (_, parts) = context.parts(purpose)?;
             let staff = Staff { user: "user:command-line".to_owned(), role: Role::Researcher };
             let sha256 = runtime()?.block_on(cohort::ask(&parts.here, &staff, &bytes))?;
             let result: Value = parts.here.store.view(|view| cohort::result_json(view, &sha256))?;

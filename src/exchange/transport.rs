@@ -126,6 +126,12 @@ pub enum TransportError {
     /// The answer is larger than allowed.
     #[error("the partner's answer is larger than {0} bytes")]
     AnswerTooLarge(usize),
+    /// The connection stood and ended without an answer. A refusal of our certificate comes after the handshake (TLS 1.3),
+    /// and its alert may be lost together with the connection.
+    #[error(
+        "the partner ended the connection without an answer: it is stopping, or does not accept this node's certificate"
+    )]
+    Ended,
     /// The node at that address has another certificate, or an expired one.
     #[error("the node at the partner's address does not have the certificate pinned at pairing, or it has expired")]
     PeerIdentity,
@@ -138,7 +144,7 @@ pub enum TransportError {
     /// Nothing in time.
     #[error("the partner did not answer in time")]
     TimedOut,
-    /// No connection, or it broke.
+    /// No connection.
     #[error("the partner cannot be reached")]
     Unreachable,
 }
@@ -217,12 +223,12 @@ async fn bounded_body(mut response: reqwest::Response, limit: usize) -> Result<B
 }
 
 /// Finds what TLS said below reqwest's error: a wrong certificate and a refusal need other remedies than a dead line.
-/// The refusal of our own certificate comes after the handshake (TLS 1.3) and is sometimes lost with the connection.
 fn why(error: reqwest::Error) -> TransportError {
     match tls_cause(&error) {
         Some(found) => found,
         None if error.is_timeout() => TransportError::TimedOut,
-        None => TransportError::Unreachable,
+        None if error.is_connect() => TransportError::Unreachable,
+        None => TransportError::Ended,
     }
 }
 

@@ -37,7 +37,7 @@ async fn invite_join_list_show() {
     // The code was good once, and for this partner.
     let third = Site::canada("lakeshore");
     let _third = third.serve().await;
-    third.run(&["peer", "join", &code]).refused(1, "does not accept this node's certificate");
+    third.run(&["peer", "join", &code]).refused(1, "not accept this node's certificate");
     assert_eq!(third.run(&["peer", "list"]).good(), serde_json::json!([]));
     assert_eq!(bayview.run(&["peer", "list"]).good().as_array().unwrap().len(), 1);
 }
@@ -127,4 +127,32 @@ async fn cohort_questions_of_partners_are_answered_in_demonstrations_only() {
     let wrong = bayview.write("wrong.json", br#"{"version":"watari-cohort/1","inclusion":[],"drop":"table"}"#);
     let done = bayview.run(&["cohort", "check", wrong.to_str().unwrap()]);
     assert!(done.code != 0 && done.stderr.contains("drop"), "{done:?}");
+}
+
+/// The example keys under the name they were made for.
+fn example(site: Site) -> Site {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("certs-example");
+    for name in ["tls.pem", "tls.key", "signing.key"] {
+        let from = examples.join(&site.config.institution.id).join(name);
+        std::fs::copy(from, site.path().join("keys").join(name)).unwrap();
+    }
+    site
+}
+
+#[tokio::test]
+async fn the_two_example_nodes_by_hand() {
+    let (toronto, tokyo) = (example(Site::canada("toronto")), example(Site::japan("tokyo")));
+    let (_one, _other) = tokio::join!(toronto.serve_demo(), tokyo.serve_demo());
+    toronto.run(&["peer", "invite"]).refused(2, "published examples");
+    let code = toronto.run(&["peer", "invite", "--demo"]).good()["code"].as_str().unwrap().to_owned();
+    tokyo.run(&["peer", "join", &code]).refused(2, "published examples");
+    assert_eq!(tokyo.run(&["peer", "join", "--demo", &code]).good()["id"], "toronto");
+
+    let question = tokyo.write("question.json", QUESTION);
+    let question = question.to_str().unwrap();
+    tokyo.run(&["cohort", "run", question]).refused(2, "published examples");
+    let result = tokyo.run(&["cohort", "run", "--demo", question]).good();
+    let answered: Vec<_> =
+        result["sites"].as_array().unwrap().iter().map(|site| site["status"].as_str().unwrap()).collect();
+    assert_eq!(answered, ["too-few", "too-few"], "{result}");
 }

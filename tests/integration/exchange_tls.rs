@@ -32,7 +32,7 @@ async fn refused(from: &Node, to: &Node, outgoing: Outgoing, why: &str) {
 /// The alert, or the end of the connection if that was seen first; never an HTTP answer.
 fn refused_by_tls(result: Result<Reply, TransportError>, why: &str) {
     match result {
-        Err(TransportError::RefusedByTls(_) | TransportError::Unreachable) => {}
+        Err(TransportError::RefusedByTls(_) | TransportError::Ended) => {}
         other => panic!("{why}: {other:?}"),
     }
 }
