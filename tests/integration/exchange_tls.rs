@@ -242,7 +242,7 @@ async fn the_inside_door_asks_for_no_certificate() {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let identity = toronto.here.identity.clone();
     let door = tokio::spawn(async move {
-        watari::server::listen::serve_inside(listener, &identity, InsideConfig::default(), app, stopped).await.unwrap();
+        watari::server::listen::serve_inside(listener, &identity, InsideConfig::default(), app, stopped).unwrap().await;
     });
     let stream = TcpStream::connect(address).await.unwrap();
     let mut stream = TlsConnector::from(Arc::new(no_certificate())).connect(server_name(), stream).await.unwrap();

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use std::sync::Arc;
 use tower::ServiceExt as _;
 use watari::access::{Role, session};
+use watari::config::Config;
 use watari::exchange::Institution;
 use watari::web::PageState;
 
@@ -15,7 +16,12 @@ pub const ORIGIN: &str = "https://desk.example:8443";
 
 /// All pages of an institution.
 pub fn pages(here: &Institution) -> Router {
-    let state = PageState::new(here.clone(), Arc::new(tokio::sync::Notify::new()));
+    pages_under(here, &Config::default())
+}
+
+/// The same, under a configuration of its own.
+pub fn pages_under(here: &Institution, config: &Config) -> Router {
+    let state = PageState::new(here.clone(), Arc::new(tokio::sync::Notify::new()), config);
     watari::web::router(state.clone())
         .merge(watari::intake::pages::router(state.clone()))
         .merge(watari::referral::pages::router(state.clone()))
