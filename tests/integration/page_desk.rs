@@ -28,6 +28,10 @@ pub fn pages_under(here: &Institution, config: &Config) -> Router {
         .merge(watari::cohort::pages::router(state))
 }
 
+fn desk_of(router: Router) -> Desk {
+    Desk { router, cookies: Vec::new(), language: "en" }
+}
+
 /// An answer.
 pub struct Page {
     pub status: StatusCode,
@@ -63,13 +67,18 @@ pub struct Desk {
 impl Desk {
     /// A browser nobody has signed in with.
     pub fn stranger(here: &Institution) -> Self {
-        Self { router: pages(here), cookies: Vec::new(), language: "en" }
+        desk_of(pages(here))
     }
 
     /// Somebody signed in through a link, as people are.
     pub async fn signed_in(here: &Institution, role: Role) -> Self {
+        Self::signed_in_under(here, role, &Config::default()).await
+    }
+
+    /// The same, at a node with a configuration of its own.
+    pub async fn signed_in_under(here: &Institution, role: Role, config: &Config) -> Self {
         let secret = session::create_link(&here.store, here.clock.as_ref(), "okafor", role).unwrap();
-        let mut desk = Self::stranger(here);
+        let mut desk = desk_of(pages_under(here, config));
         let page = desk.post(&format!("/sign-in/{secret}"), &[]).await;
         assert_eq!(page.status, StatusCode::SEE_OTHER);
         desk
