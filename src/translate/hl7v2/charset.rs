@@ -63,12 +63,12 @@ pub fn decode(bytes: &[u8], country: Country, binding: bool) -> Result<Decoded, 
             return Ok(Decoded { text: text.to_owned(), charset: Charset::Utf8, warning: Some(warning) });
         }
     }
-    decode_as(bytes, charset).map(|text| Decoded { text, charset, warning: None }).or_else(|at| {
+    decode_as(bytes, charset).map(|text| Decoded { text, charset, warning: None }).map_err(|at| {
         let source = if declared.is_empty() { "by its bytes" } else { "by MSH-18" };
-        Err(refused(format!(
+        refused(format!(
             "the message is {} {source}, but byte {at} is not valid there; correct MSH-18 or the sender's conversion",
             charset.name()
-        )))
+        ))
     })
 }
 
