@@ -5,4 +5,6 @@ pub mod health;
 pub mod listen;
 pub mod outside;
 pub mod peer;
+mod places;
 pub mod problem;
+mod running;

@@ -81,7 +81,7 @@ impl Node {
         };
         let (shutdown, stopped) = watch::channel(false);
         let (there, app) = (here.clone(), app(&here, &url));
-        let server = tokio::spawn(async move { serve_outside(listener, there, config, app, stopped).await.unwrap() });
+        let server = tokio::spawn(async move { serve_outside(listener, there, config, app, stopped).unwrap().await });
         Self { here, url, address, shutdown, server: Some(server), _folder: folder }
     }
 
