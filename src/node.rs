@@ -1,5 +1,6 @@
 //! A node: builds every part in order, runs them, and stops them in reverse. Nothing else names concrete parts.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub struct Node {
     pub wake: Arc<Notify>,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    names: HashMap<tokio::task::Id, &'static str>,
 }
 
 /// The addresses a node listens on.
@@ -100,6 +102,9 @@ pub enum NodeError {
     /// Keys missing or unreadable.
     #[error(transparent)]
     Identity(#[from] identity::IdentityError),
+    /// A door cannot be opened with the keys.
+    #[error(transparent)]
+    Tls(#[from] crate::exchange::tls::TlsError),
     /// Mapping rows do not compile.
     #[error(transparent)]
     Mappings(#[from] crate::translate::MappingError),
@@ -170,26 +175,35 @@ impl Node {
         };
         let doors = doors(config, &inside, &outside, mllp.as_ref())?;
         let (shutdown, stop) = watch::channel(false);
-        let mut node = Self { parts, doors, wake: Arc::new(Notify::new()), shutdown, tasks: JoinSet::new() };
-        node.serve_inside(inside, config, &stop);
-        node.serve_outside(outside, config, purpose, &stop);
+        let mut node = Self {
+            parts,
+            doors,
+            wake: Arc::new(Notify::new()),
+            shutdown,
+            tasks: JoinSet::new(),
+            names: HashMap::new(),
+        };
+        node.serve_inside(inside, config, &stop)?;
+        node.serve_outside(outside, config, purpose, &stop)?;
         if let Some(listener) = mllp {
             let work = mllp::serve(listener, node.parts.intake.clone(), config.mllp.clone(), stop.clone());
-            node.tasks.spawn(work);
+            node.run("the HL7 v2 door", work);
         }
         node.deliver(stop);
         Ok(node)
     }
 
-    fn serve_inside(&mut self, listener: TcpListener, config: &Config, stop: &watch::Receiver<bool>) {
-        let here = self.parts.here.clone();
-        let app = routes::inside(PageState::new(here.clone(), Arc::clone(&self.wake)));
-        let (limits, stop) = (config.inside.clone(), stop.clone());
-        self.tasks.spawn(async move {
-            if let Err(error) = listen::serve_inside(listener, &here.identity, limits, app, stop).await {
-                tracing::error!(%error, "the inside door is closed");
-            }
-        });
+    fn serve_inside(
+        &mut self,
+        listener: TcpListener,
+        config: &Config,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), NodeError> {
+        let here = &self.parts.here;
+        let app = routes::inside(PageState::new(here.clone(), Arc::clone(&self.wake), config));
+        let work = listen::serve_inside(listener, &here.identity, config.inside.clone(), app, stop.clone())?;
+        self.run("the inside door", work);
+        Ok(())
     }
 
     fn serve_outside(
@@ -198,20 +212,13 @@ impl Node {
         config: &Config,
         purpose: Purpose,
         stop: &watch::Receiver<bool>,
-    ) {
+    ) -> Result<(), NodeError> {
         let here = self.parts.here.clone();
-        let policy = CohortPolicy {
-            answer_peers: purpose == Purpose::Demo,
-            threshold: config.cohort.threshold,
-            rounding: config.cohort.rounding,
-        };
+        let policy = CohortPolicy { answer_peers: purpose == Purpose::Demo, ..CohortPolicy::of(&config.cohort) };
         let app = routes::outside(here.clone(), OutsideUrl(self.doors.outside_url.clone()), policy);
-        let (limits, stop) = (config.outside.clone(), stop.clone());
-        self.tasks.spawn(async move {
-            if let Err(error) = outside::serve_outside(listener, here, limits, app, stop).await {
-                tracing::error!(%error, "the outside door is closed");
-            }
-        });
+        let work = outside::serve_outside(listener, here, config.outside.clone(), app, stop.clone())?;
+        self.run("the outside door", work);
+        Ok(())
     }
 
     fn deliver(&mut self, stop: watch::Receiver<bool>) {
@@ -222,7 +229,23 @@ impl Node {
             Arc::clone(&self.wake),
             stop,
         );
-        self.tasks.spawn(work);
+        self.run("the delivery of messages", work);
+    }
+
+    fn run(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(work).id();
+        self.names.insert(id, name);
+    }
+
+    /// Returns when a part of the node ends though nobody stopped it, with its name. A node without one of its parts
+    /// looks open and is not.
+    pub async fn part_ended(&mut self) -> &'static str {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => return "every part of the node",
+        };
+        self.names.get(&id).copied().unwrap_or("a part of the node")
     }
 
     /// Closes the doors, finishes what is under way, and stops.
@@ -258,4 +281,27 @@ fn doors(
 /// Whether a data folder holds a node already.
 pub fn is_initialised(data: &Path) -> bool {
     data.join("keys").join("tls.pem").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_is_told_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.store.data = folder.path().to_owned();
+        for listen in [&mut config.inside.listen, &mut config.outside.listen] {
+            "127.0.0.1:0".clone_into(listen);
+        }
+        config.mllp.listen = None;
+        Identity::create(&config.store.keys(), &config.institution.id, &[], SystemClock.now()).unwrap();
+        let mut node = Node::start(&config, Purpose::Care).await.unwrap();
+        let unharmed = tokio::time::timeout(std::time::Duration::from_millis(50), node.part_ended()).await;
+        assert!(unharmed.is_err(), "{unharmed:?}");
+        node.run("the broken part", async { panic!("as a defect would") });
+        assert_eq!(node.part_ended().await, "the broken part");
+        node.stop().await;
+    }
 }

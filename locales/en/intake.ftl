@@ -23,6 +23,7 @@ message-resources = { $n ->
    *[other] { $shown } resources written
 }
 message-no-reason = No reason was recorded.
+message-warnings = Worth a look
 message-why = Why it was kept aside, and what to do
 message-quarantine-means = The bytes are kept as received. Nothing of this message is in the record.
 message-about = About this message

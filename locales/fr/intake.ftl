@@ -23,6 +23,7 @@ message-resources = { $n ->
    *[other] { $shown } ressources écrites
 }
 message-no-reason = Aucune raison n’a été consignée.
+message-warnings = À vérifier
 message-why = Pourquoi il a été mis de côté, et quoi faire
 message-quarantine-means = Les octets sont conservés tels que reçus. Rien de ce message ne figure au dossier.
 message-about = À propos de ce message

@@ -20,6 +20,7 @@ message-channel = 受信経路
 message-received = 受信日時
 message-resources = リソース { $shown } 件を登録
 message-no-reason = 理由は記録されていません。
+message-warnings = 確認が必要な点
 message-why = 保留の理由と対処方法
 message-quarantine-means = 受信データは元のまま保管されています。このメッセージの内容は診療記録に登録されていません。
 message-about = メッセージ情報

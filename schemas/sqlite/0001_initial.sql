@@ -88,6 +88,13 @@ CREATE TABLE peer (
     paired_at          TEXT NOT NULL,
     services           TEXT NOT NULL
 );
+-- Every key that signed for an institution, ours included, never changed: evidence outlives a pairing.
+CREATE TABLE signing_key (
+    institution TEXT NOT NULL,
+    jwk         TEXT NOT NULL,
+    since       TEXT NOT NULL,
+    PRIMARY KEY (institution, jwk)
+);
 CREATE TABLE invite (
     secret_sha256 TEXT NOT NULL PRIMARY KEY,
     expires_at    TEXT NOT NULL,
@@ -98,6 +105,7 @@ CREATE TABLE invite (
 CREATE TABLE delivery (
     message_id      TEXT NOT NULL PRIMARY KEY,
     peer            TEXT NOT NULL,
+    stream          TEXT NOT NULL,
     path            TEXT NOT NULL,
     content_type    TEXT NOT NULL,
     purpose         TEXT NOT NULL,
@@ -115,6 +123,7 @@ CREATE TABLE delivery (
     lease_until     TEXT
 );
 CREATE INDEX delivery_due ON delivery (status, next_attempt_at);
+CREATE INDEX delivery_waiting ON delivery (peer, stream) WHERE status = 'queued';
 
 -- Messages accepted from peers, never changed.
 CREATE TABLE seen_message (

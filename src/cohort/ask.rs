@@ -1,11 +1,10 @@
 //! Asking: the own node is counted at once, every active peer is asked side by side, each within its deadline. A peer
 //! that does not answer holds up nobody.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::answer::{CohortPolicy, own_count};
 use super::disclosure::Protected;
@@ -21,23 +20,21 @@ use crate::store::peers::Peer;
 use crate::store::{Change, Changes};
 use crate::wire::cohort_question::{MAX_BYTES, PATH, PURPOSE, Request, Response, Status};
 
-/// Most peers asked at one time.
-const AT_ONCE: usize = 16;
 /// Longest reason kept of a peer, characters.
 const LONGEST_REASON: usize = 300;
 
 /// Asks the own node and every active peer; keeps question and answers. Gives the question's SHA-256.
-pub async fn ask(here: &Institution, staff: &Staff, question: &[u8]) -> Result<String, CohortError> {
-    ask_under(here, staff, question, &CohortPolicy::default()).await
-}
-
-/// As [`ask`], with the own count protected as `policy` says: the own researchers get no more than a partner's would.
-pub async fn ask_under(
+///
+/// The own count is protected as `policy` says: the own researchers get no more than a partner's would. Whoever has not
+/// answered `within` this time is kept as `no-answer`.
+pub async fn ask(
     here: &Institution,
     staff: &Staff,
     question: &[u8],
     policy: &CohortPolicy,
+    within: Duration,
 ) -> Result<String, CohortError> {
+    let deadline = Instant::now() + within;
     if staff.role != Role::Researcher {
         return Err(CohortError::Forbidden(staff.role.to_string()));
     }
@@ -51,25 +48,27 @@ pub async fn ask_under(
         own,
     )));
     here.store.write(changes).await?;
-    ask_peers(here, &checked, peers).await?;
+    ask_peers(here, &checked, peers, deadline).await?;
     Ok(checked.sha256().to_owned())
 }
 
-async fn ask_peers(here: &Institution, question: &Checked, peers: Vec<Peer>) -> Result<(), CohortError> {
+/// All at once: partners are paired by hand, there are never many.
+async fn ask_peers(
+    here: &Institution,
+    question: &Checked,
+    peers: Vec<Peer>,
+    deadline: Instant,
+) -> Result<(), CohortError> {
     let request = Request {
         question_sha256: question.sha256().to_owned(),
         question: serde_json::from_str(question.canonical()).map_err(|e| CohortError::Question(e.to_string()))?,
     };
     let body = serde_json::to_vec(&request).map_err(|e| CohortError::Question(e.to_string()))?;
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut asking = JoinSet::new();
     for peer in peers {
-        let (here, turns) = (here.clone(), turns.clone());
-        let (body, sha256) = (body.clone(), request.question_sha256.clone());
+        let (here, body, sha256) = (here.clone(), body.clone(), request.question_sha256.clone());
         asking.spawn(async move {
-            let _turn = turns.acquire_owned().await;
-            let deadline = Duration::from_secs(here.exchange.attempt_seconds);
-            let answer = tokio::time::timeout(deadline, exchange(&here, &peer, PATH, PURPOSE, body)).await;
+            let answer = tokio::time::timeout_at(deadline, exchange(&here, &peer, PATH, PURPOSE, body)).await;
             let answer = answer.unwrap_or(Err(PeerError::Transport(TransportError::TimedOut)));
             peer_answer(&here, &peer, &sha256, answer)
         });

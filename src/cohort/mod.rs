@@ -13,7 +13,7 @@ mod quantity;
 pub mod question;
 pub mod result;
 
-pub use ask::{ask, ask_under};
+pub use ask::ask;
 pub use result::result_json;
 
 use crate::fault::{Classified, Kind};

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Context, Failure, Outcome, runtime};
 use crate::access::{Role, Staff};
+use crate::cohort::answer::CohortPolicy;
 use crate::cohort::{self, question};
 use crate::node::Purpose;
 
@@ -44,9 +46,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Verb::Run { file } => {
             let bytes = read(file)?;
             let purpose = if args.demo { Purpose::Demo } else { Purpose::Care };
-            let (_, parts) = context.parts(purpose)?;
+            let (config, parts) = context.parts(purpose)?;
             let staff = Staff { user: "user:command-line".to_owned(), role: Role::Researcher };
-            let sha256 = runtime()?.block_on(cohort::ask(&parts.here, &staff, &bytes))?;
+            let policy = CohortPolicy::of(&config.cohort);
+            let within = Duration::from_secs(config.exchange.attempt_seconds);
+            let sha256 = runtime()?.block_on(cohort::ask(&parts.here, &staff, &bytes, &policy, within))?;
             let result: Value = parts.here.store.view(|view| cohort::result_json(view, &sha256))?;
             let text = serde_json::to_string_pretty(&result).unwrap_or_default();
             context.print(&result, &text);

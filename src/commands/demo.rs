@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::serve::stop_signal;
+use super::serve::{LAST_WAIT, stop_signal};
 use super::{Context, Failure, Outcome, runtime};
 use crate::demo::{self, Options};
 
@@ -39,8 +39,14 @@ pub(super) fn run(context: &Context, args: Args) -> Outcome {
         fhir: args.fhir,
         tell: !context.json,
     };
-    runtime()?.block_on(async {
-        let demo = demo::play(&options).await?;
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        let demo = tokio::select! {
+            // First, so that the signal is heard before there is a folder to be removed.
+            biased;
+            heard = stop_signal() => return Err(stopped(heard)),
+            demo = demo::play(&options) => demo?,
+        };
         if context.json {
             let text = serde_json::to_string(&demo.report).map_err(|error| Failure::failed(error.to_string()))?;
             println!("{text}");
@@ -50,9 +56,19 @@ pub(super) fn run(context: &Context, args: Args) -> Outcome {
             if !context.json {
                 println!("\nBoth nodes stay open. Stop with Ctrl-C.");
             }
-            stop_signal().await.map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
+            stop_signal().await.map_err(|error| stopped(Err(error)))?;
         }
         demo.close().await;
         Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(1) })
-    })
+    });
+    runtime.shutdown_timeout(LAST_WAIT);
+    outcome
+}
+
+/// The story came to no end.
+fn stopped(heard: std::io::Result<()>) -> Failure {
+    match heard {
+        Ok(()) => Failure::failed("the demo was stopped"),
+        Err(error) => Failure::failed(format!("signals cannot be heard: {error}")),
+    }
 }

@@ -1,6 +1,7 @@
 //! `watari serve`: runs the node until it is told to stop.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,6 +10,9 @@ use crate::config::Config;
 use crate::intake;
 use crate::node::{Doors, Node, Parts, Purpose};
 use crate::translate::csv::CsvMapping;
+
+/// How long work that cannot be interrupted may still take after the doors are closed.
+pub(super) const LAST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,11 +33,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         context.print(&json!({"ok": true}), "The configuration, keys, database and mappings are good.");
         return Ok(ExitCode::SUCCESS);
     }
-    runtime()?.block_on(serve(context, &config, purpose))
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(serve(context, &config, purpose));
+    // What is still read of a folder is taken in at the next start: each record is a commit of its own.
+    runtime.shutdown_timeout(LAST_WAIT);
+    outcome
 }
 
 async fn serve(context: &Context, config: &Config, purpose: Purpose) -> Outcome {
-    let node = Node::start(config, purpose).await?;
+    let mut node = Node::start(config, purpose).await?;
     tracing::info!(
         institution = %config.institution.id,
         version = env!("CARGO_PKG_VERSION"),
@@ -41,13 +49,20 @@ async fn serve(context: &Context, config: &Config, purpose: Purpose) -> Outcome 
         "the node is open"
     );
     context.print(&addresses(&node.doors), &greeting(config, &node.doors));
-    let scan = scan_folders(config.clone(), node.parts.clone());
-    let scanning = tokio::task::spawn_blocking(scan);
-    stop_signal().await.map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
+    tokio::task::spawn_blocking(scan_folders(config.clone(), node.parts.clone()));
+    let outcome = tokio::select! {
+        heard = stop_signal() => match heard {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(Failure::failed(format!("signals cannot be heard: {error}"))),
+        },
+        part = node.part_ended() => {
+            tracing::error!(part, "a part of the node ended by itself");
+            Err(Failure::failed(format!("{part} ended by itself; the node is closed")))
+        }
+    };
     tracing::info!("the node is closing");
-    scanning.abort();
     node.stop().await;
-    Ok(ExitCode::SUCCESS)
+    outcome
 }
 
 fn addresses(doors: &Doors) -> serde_json::Value {

@@ -1,5 +1,7 @@
 //! One cohort question, answered by both nodes: each counts its own record, in its own codes and units.
 
+use std::time::Duration;
+
 use super::checks::Checks;
 use super::person::Person;
 use super::report::{CohortReport, SiteAnswer};
@@ -7,7 +9,7 @@ use super::site::Site;
 use super::tale::Tale;
 use super::{DemoError, population};
 use crate::access::Role;
-use crate::cohort;
+use crate::cohort::{self, answer::CohortPolicy};
 use crate::store::StoreError;
 use crate::store::cohorts::Answer;
 
@@ -52,7 +54,9 @@ pub(super) async fn play(
 
 async fn ask(site: &Site, question: &str) -> Result<String, DemoError> {
     let staff = crate::access::Staff { user: "dr-singh".to_owned(), role: Role::Researcher };
-    cohort::ask(&site.node.parts.here, &staff, question.as_bytes())
+    let policy = CohortPolicy::of(&site.config.cohort);
+    let within = Duration::from_secs(site.config.exchange.attempt_seconds);
+    cohort::ask(&site.node.parts.here, &staff, question.as_bytes(), &policy, within)
         .await
         .map_err(|error| DemoError::Story(error.to_string()))
 }

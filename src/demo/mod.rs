@@ -15,14 +15,18 @@ mod security_act;
 mod site;
 mod tale;
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub use report::Report;
 
 use checks::Checks;
 use site::Site;
 use tale::Tale;
+
+/// How often it is tried again to remove the folder, and how long after.
+const TRIES: usize = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// What the demo is asked to do.
 #[derive(Debug, Clone, Default)]
@@ -152,9 +156,20 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.temporary
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
+            && let Err(error) = remove(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "the demo's folder was not removed");
         }
     }
+}
+
+/// Removes a folder. Where the story was broken off, a node that is being closed may still write into it: tried again.
+fn remove(path: &Path) -> std::io::Result<()> {
+    for _ in 0..TRIES {
+        if std::fs::remove_dir_all(path).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+    }
+    std::fs::remove_dir_all(path)
 }

@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 use serde_json::{Value, json};
 
+use super::course::is_past;
 use super::gather::{Gathered, LeftOut, Reason, Record};
 use super::labels::label;
 use super::missing;
-use super::narrative::{self, narrative};
+use super::narrative::{self, Table, narrative};
 use super::own_ids::{OwnIds, entry, urn};
 use super::sections::{SECTIONS, Section};
 use crate::fhir::{bundle, systems};
@@ -29,7 +30,8 @@ pub struct Summary {
 /// Writes the summary of a gathered record.
 ///
 /// `author` is the finished Organization resource of the author, `at` the present instant, `language` that of the
-/// headings. Sections without records say that there is no information, never that there is nothing.
+/// headings. Sections without records say that there is no information, never that there is nothing. Medications whose
+/// days are over stay in, behind the current ones, with the day they ended: a past drug matters to the reader too.
 pub fn ips(gathered: &Gathered, own: &mut OwnIds, author: &Value, at: &str, language: &str) -> Summary {
     let language = super::language(language);
     let mut left_out = gathered.left_out.clone();
@@ -37,7 +39,11 @@ pub fn ips(gathered: &Gathered, own: &mut OwnIds, author: &Value, at: &str, lang
     for section in SECTIONS {
         let mut records: Vec<&Record> =
             gathered.chosen.iter().filter(|(key, _)| *key == section.key).map(|(_, record)| record).collect();
-        records.sort_by_key(|record| Reverse(newest(&record.resource)));
+        // Medications that are over by their own dates or status come last; they keep both.
+        records.sort_by_key(|record| {
+            let past = section.key == "medications" && is_past(&record.resource, at);
+            (past, Reverse(newest(&record.resource)))
+        });
         left_out.extend(records.iter().skip(PER_SECTION).map(|record| LeftOut {
             kind: record.kind.clone(),
             id: record.id.clone(),
@@ -68,8 +74,10 @@ pub fn ips(gathered: &Gathered, own: &mut OwnIds, author: &Value, at: &str, lang
     }
     entries.push(entry(author.clone()));
 
-    let sections: Vec<Value> =
-        chosen.iter().map(|(section, records)| self::section(section, records, gathered, own, language)).collect();
+    let sections: Vec<Value> = chosen
+        .iter()
+        .map(|(section, records)| self::section(section, records, gathered, own, (language, at)))
+        .collect();
     let composition = composition(own, &patient_id, author, at, language, sections);
     entries.insert(0, entry(composition));
     let mut bundle = document(&own.name("Bundle", "ips"), at, entries);
@@ -121,7 +129,13 @@ fn composition(
     })
 }
 
-fn section(section: &Section, records: &[&Record], gathered: &Gathered, own: &mut OwnIds, language: &str) -> Value {
+fn section(
+    section: &Section,
+    records: &[&Record],
+    gathered: &Gathered,
+    own: &mut OwnIds,
+    (language, at): (&str, &str),
+) -> Value {
     let title = label(language, section.key);
     let mut value = json!({
         "title": title,
@@ -145,7 +159,8 @@ fn section(section: &Section, records: &[&Record], gathered: &Gathered, own: &mu
         gathered.related.iter().find(is_it).map(|record| &record.resource)
     };
     let resources = records.iter().map(|record| &record.resource);
-    value["text"] = narrative(language, &narrative::table(language, section.key, resources, &find));
+    value["text"] =
+        narrative(language, &narrative::table(&Table { language, section: section.key, at, find: &find }, resources));
     let entries: Vec<Value> =
         records.iter().map(|record| json!({"reference": urn(&own.name(&record.kind, &record.id))})).collect();
     value["entry"] = Value::Array(entries);

@@ -3,14 +3,23 @@
 //! Both are FHIR document bundles: complete in themselves, with ids of their own, readable as text in English, French
 //! or Japanese. Headings are translated; clinical words are shown as recorded, never translated here.
 
+pub mod concept;
+pub mod course;
+pub mod dosage;
 pub mod gather;
 pub mod ips;
 mod labels;
+pub mod measured;
+pub mod medication;
 mod missing;
 pub mod narrative;
 pub mod own_ids;
+pub mod particulars;
+pub mod quantity;
 pub mod reply;
 mod sections;
+mod timing;
+mod words;
 
 pub use gather::{Gathered, LeftOut, Reason, Record, gather};
 pub use ips::{Summary, ips};

@@ -9,7 +9,7 @@ use crate::config::{InstitutionConfig, ServiceConfig};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, systems};
 use crate::store::peers::Peer;
-use crate::store::{Change, Changes, CommitError};
+use crate::store::{Change, Changes, CommitError, Expect, PeerState};
 use crate::wire::directory::{MOST_SERVICES, PATH, PURPOSE, Request, Response};
 
 /// Extension that carries a text in another language.
@@ -26,19 +26,17 @@ pub fn services(institution: &InstitutionConfig) -> Vec<Value> {
     institution.services.iter().map(|service| healthcare_service(institution, service)).collect()
 }
 
-/// Fetches the directory of `peer` and keeps it.
+/// Fetches the directory of `peer` and keeps it, unless the peer was revoked or paired anew while it answered.
 pub async fn refresh(here: &Institution, peer: &Peer) -> Result<Peer, DirectoryError> {
     let question = serde_json::to_vec(&Request::default()).map_err(|_| DirectoryError::Unusable)?;
     let answer = ask::exchange(here, peer, PATH, PURPOSE, question).await?;
     let response: Response = serde_json::from_slice(&answer.body).map_err(|_| DirectoryError::Unusable)?;
     let services = checked(&response.services).ok_or(DirectoryError::Unusable)?;
-    // Read again: the peer may have been revoked while it answered.
-    let id = peer.id.clone();
-    let known = here.store.read(move |view| view.peer(&id)).await.map_err(CommitError::from)?;
-    let known = known.filter(|known| known.is_active() && known.certificate_sha256 == peer.certificate_sha256);
-    let refreshed = Peer { services, ..known.ok_or(DirectoryError::Unusable)? };
-    here.store.write(Changes::new().with(Change::PutPeer(refreshed.clone()))).await?;
-    Ok(refreshed)
+    let changes = Changes::new()
+        .expecting(Expect::PeerIs { id: peer.id.clone(), state: Some(PeerState::from(peer)) })
+        .with(Change::PutServices { peer: peer.id.clone(), services: services.clone() });
+    here.store.write(changes).await?;
+    Ok(Peer { services, ..peer.clone() })
 }
 
 /// The directory as kept with a peer, if it is one: HealthcareServices only, and not too many.
@@ -53,7 +51,10 @@ pub fn checked(services: &[Value]) -> Option<String> {
 pub enum DirectoryError {
     /// It cannot be kept.
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(CommitError),
+    /// Revoked or paired anew meanwhile.
+    #[error("the partner was revoked or paired anew while its directory was fetched")]
+    Moved,
     /// The peer did not answer well.
     #[error(transparent)]
     Peer(#[from] PeerError),
@@ -65,10 +66,20 @@ pub enum DirectoryError {
     Unusable,
 }
 
+impl From<CommitError> for DirectoryError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Unexpected(Expect::PeerIs { .. }) => Self::Moved,
+            other => Self::Commit(other),
+        }
+    }
+}
+
 impl Classified for DirectoryError {
     fn kind(&self) -> Kind {
         match self {
             Self::Commit(error) => error.kind(),
+            Self::Moved => Kind::Conflict,
             Self::Peer(error) => error.kind(),
             Self::Signing(error) => error.kind(),
             Self::Unusable => Kind::PeerFailed,

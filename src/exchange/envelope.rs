@@ -49,6 +49,7 @@ pub struct MessageClaims {
 }
 
 /// Seals `body` for `peer`: the frozen bytes and signature of the outbox. Nothing is stored or sent yet.
+/// It is a stream of its own; who sends several messages that must arrive in order gives them one stream.
 pub fn seal(
     here: &Institution,
     peer: &Peer,
@@ -78,6 +79,7 @@ pub fn seal(
     };
     let signature = here.identity.sign(TYPE, &claims)?;
     Ok(Delivery {
+        stream: claims.message_id.clone(),
         message_id: claims.message_id,
         peer: claims.recipient,
         path: claims.path,

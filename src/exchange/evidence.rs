@@ -11,7 +11,7 @@ use super::jws::{self, JwsError, PublicKey};
 use super::receipt::{self, ReceiptClaims};
 use crate::fault::{Classified, Kind};
 use crate::ids;
-use crate::store::StoreError;
+use crate::store::{StoreError, View};
 
 /// One message and all that proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,34 +32,53 @@ pub struct Evidence {
 impl Evidence {
     /// Of a message this institution sent; none before its receipt has come. Blocks.
     pub fn of_sent(here: &Institution, message_id: &str) -> Result<Option<Self>, EvidenceError> {
-        let found = here.store.view(|view| {
-            let Some(delivery) = view.delivery(message_id)? else { return Ok::<_, StoreError>(None) };
-            Ok(view.peer(&delivery.peer)?.map(|peer| (delivery, peer)))
-        })?;
-        let Some((delivery, peer)) = found else { return Ok(None) };
-        let Some(receipt) = delivery.receipt else { return Ok(None) };
-        Ok(Some(Self {
-            body: BASE64.encode(&delivery.body),
-            message_signature: delivery.signature,
-            receipt,
-            sender_key: here.identity.public_key().clone(),
-            recipient_key: PublicKey::parse(&peer.signing_key)?,
-        }))
+        here.store.view(|view| {
+            let Some(delivery) = view.delivery(message_id)? else { return Ok(None) };
+            let Some(receipt) = delivery.receipt else { return Ok(None) };
+            Ok(Some(Self {
+                body: BASE64.encode(&delivery.body),
+                sender_key: own_key(here, view, &delivery.signature)?,
+                recipient_key: kept_key(view, &delivery.peer, &receipt)?,
+                message_signature: delivery.signature,
+                receipt,
+            }))
+        })
     }
 
     /// Of a message this institution received. Blocks.
     pub fn of_received(here: &Institution, peer_id: &str, message_id: &str) -> Result<Option<Self>, EvidenceError> {
-        let (seen, peer) =
-            here.store.view(|view| Ok::<_, StoreError>((view.seen(peer_id, message_id)?, view.peer(peer_id)?)))?;
-        let (Some(seen), Some(peer)) = (seen, peer) else { return Ok(None) };
-        Ok(Some(Self {
-            body: BASE64.encode(&seen.body),
-            message_signature: seen.signature,
-            receipt: seen.receipt,
-            sender_key: PublicKey::parse(&peer.signing_key)?,
-            recipient_key: here.identity.public_key().clone(),
-        }))
+        here.store.view(|view| {
+            let Some(seen) = view.seen(peer_id, message_id)? else { return Ok(None) };
+            Ok(Some(Self {
+                body: BASE64.encode(&seen.body),
+                sender_key: kept_key(view, peer_id, &seen.signature)?,
+                recipient_key: own_key(here, view, &seen.receipt)?,
+                message_signature: seen.signature,
+                receipt: seen.receipt,
+            }))
+        })
     }
+}
+
+/// The key of this institution that signed `token`: the present one, or one it paired with earlier.
+fn own_key(here: &Institution, view: &dyn View, token: &str) -> Result<PublicKey, EvidenceError> {
+    let present = here.identity.public_key();
+    if present.thumbprint() == jws::key_id(token)? {
+        return Ok(present.clone());
+    }
+    kept_key(view, &here.config.id, token)
+}
+
+/// The key that signed `token`, among all that were ever pinned for the institution.
+fn kept_key(view: &dyn View, institution: &str, token: &str) -> Result<PublicKey, EvidenceError> {
+    let key_id = jws::key_id(token)?;
+    for kept in view.signing_keys(institution)? {
+        let key = PublicKey::parse(&kept.jwk)?;
+        if key.thumbprint() == key_id {
+            return Ok(key);
+        }
+    }
+    Err(JwsError::UnknownKey.into())
 }
 
 /// What verified evidence says.

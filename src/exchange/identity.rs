@@ -11,6 +11,7 @@ use jsonwebtoken::EncodingKey;
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
@@ -72,6 +73,8 @@ impl Identity {
         let tls_path = dir.join(TLS_KEY);
         let tls_key = PrivateKeyDer::from_pem_slice(&read(&tls_path)?)
             .map_err(|_| unusable(&tls_path, "not a PEM private key"))?;
+        CertifiedKey::from_der(vec![certificate.clone()], tls_key.clone_key(), &super::tls::provider())
+            .map_err(|_| unusable(&tls_path, "not the private key of the certificate beside it"))?;
         let signing_path = dir.join(SIGNING_KEY);
         let pem = read(&signing_path)?;
         let (signing_key, public_key) =
@@ -273,6 +276,16 @@ mod tests {
         assert_eq!(again.public_key(), made.public_key());
         assert!(open_to_others(&keys).is_empty());
         assert!(matches!(Identity::create(&keys, "toronto", &[], now()), Err(IdentityError::Exists { .. })));
+    }
+
+    #[test]
+    fn a_key_that_does_not_belong_to_the_certificate_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        Identity::create(&dir.path().join("one"), "toronto", &[], now()).unwrap();
+        Identity::create(&dir.path().join("two"), "toronto", &[], now()).unwrap();
+        std::fs::copy(dir.path().join("two").join(TLS_KEY), dir.path().join("one").join(TLS_KEY)).unwrap();
+        let refused = Identity::load(&dir.path().join("one")).unwrap_err().to_string();
+        assert!(refused.ends_with("tls.key: not the private key of the certificate beside it"), "{refused}");
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub fn verify<C: DeserializeOwned>(key: &PublicKey, typ: &str, token: &str) -> R
     jsonwebtoken::decode::<C>(token, &decoding, &signature_only()).map(|token| token.claims).map_err(why)
 }
 
+/// The thumbprint of the key that `token` says it was signed with. Nothing is verified yet.
+pub fn key_id(token: &str) -> Result<String, JwsError> {
+    protected_header(token).map(|header| header.kid)
+}
+
 /// A token that is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {

@@ -16,14 +16,16 @@ use crate::config::InstitutionConfig;
 use crate::fault::{Classified, Kind};
 use crate::ids;
 use crate::store::audit::AuditEntry;
-use crate::store::peers::{Invite, Peer};
-use crate::store::{Change, Changes, CommitError, Expect, StoreError};
+use crate::store::peers::{Invite, Peer, SigningKey};
+use crate::store::{Change, Changes, CommitError, Expect, PeerState, StoreError};
 use crate::wire::pairing::{Card, MAX_BYTES, PATH, PROOF_TYPE, ProofClaims, Request, Response};
 
 /// Longest time an invitation may be open, seconds (a week).
 const LONGEST_TTL: u64 = 7 * 24 * 3600;
 /// Longest name of an institution in one language, characters.
 const LONGEST_NAME: usize = 200;
+/// Tries to revoke, if the peer is paired anew between reading and committing.
+const TRIES: usize = 3;
 
 /// Opens an invitation for `ttl_seconds` and gives the code to hand to the partner. `outside_url` is where the partner
 /// reaches this node. Blocks.
@@ -99,11 +101,19 @@ pub fn accept(
 
 /// Ends the trust in a peer at once: its next handshake and its next request on an open connection are refused. Blocks.
 pub fn revoke(here: &Institution, peer_id: &str, actor: &str) -> Result<Peer, PairingError> {
-    let peer = here.store.view(|view| view.peer(peer_id))?.ok_or(PairingError::NoSuchPeer)?;
-    let revoked = Peer { status: "revoked".to_owned(), ..peer };
-    let note = audit(here, actor, "peer.revoke", peer_id);
-    here.store.commit(Changes::new().with(Change::PutPeer(revoked.clone())).with(Change::Audit(note)))?;
-    Ok(revoked)
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let peer = here.store.view(|view| view.peer(peer_id))?.ok_or(PairingError::NoSuchPeer)?;
+        let as_read = Expect::PeerIs { id: peer.id.clone(), state: Some(PeerState::from(&peer)) };
+        let revoked = Peer { status: "revoked".to_owned(), ..peer };
+        let note = audit(here, actor, "peer.revoke", peer_id);
+        let changes = Changes::new().expecting(as_read).with(Change::PutPeer(revoked.clone()));
+        match here.store.commit(changes.with(Change::Audit(note))) {
+            Err(CommitError::Unexpected(Expect::PeerIs { .. })) if tries < TRIES => {}
+            other => return Ok(other.map(|()| revoked)?),
+        }
+    }
 }
 
 /// Why pairing did not come about.
@@ -127,6 +137,9 @@ pub enum PairingError {
     /// No such invitation, or used, or over.
     #[error("the invitation is unknown, used or has expired; ask the partner for a new one")]
     InviteClosed,
+    /// It was revoked, or paired, between our reading and our commit.
+    #[error("{0} was paired or revoked at the same moment; try again")]
+    Moved(String),
     /// No such peer.
     #[error("no institution of that name is paired")]
     NoSuchPeer,
@@ -156,6 +169,7 @@ impl From<CommitError> for PairingError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Unexpected(Expect::InviteOpen { .. }) => Self::InviteClosed,
+            CommitError::Unexpected(Expect::PeerIs { id, .. }) => Self::Moved(id),
             CommitError::Store(error) => Self::Store(error),
             other => Self::Commit(other),
         }
@@ -166,7 +180,7 @@ impl Classified for PairingError {
     fn kind(&self) -> Kind {
         match self {
             Self::Address | Self::Code => Kind::Malformed,
-            Self::AlreadyPaired(_) => Kind::Conflict,
+            Self::AlreadyPaired(_) | Self::Moved(_) => Kind::Conflict,
             Self::Card(_) => Kind::Unprocessable,
             Self::Commit(error) => error.kind(),
             Self::InviteClosed | Self::Proof(_) | Self::RevokedCertificate(_) => Kind::Forbidden,
@@ -283,6 +297,7 @@ fn pinning(here: &Institution, peer: Peer) -> Result<Changes, PairingError> {
             return Err(PairingError::RevokedCertificate(known.id));
         }
     }
+    let as_read = same_id.as_ref().map(PeerState::from);
     if let Some(known) = same_id
         && known.is_active()
         && (known.certificate_sha256 != peer.certificate_sha256 || known.signing_key != peer.signing_key)
@@ -290,7 +305,16 @@ fn pinning(here: &Institution, peer: Peer) -> Result<Changes, PairingError> {
         return Err(PairingError::AlreadyPaired(known.id));
     }
     let note = audit(here, &format!("peer:{}", peer.id), "peer.pair", &peer.id);
-    Ok(Changes::new().with(Change::PutPeer(peer)).with(Change::Audit(note)))
+    let own_key = SigningKey {
+        institution: here.config.id.clone(),
+        jwk: here.identity.public_key().json(),
+        since: peer.paired_at.clone(),
+    };
+    Ok(Changes::new()
+        .expecting(Expect::PeerIs { id: peer.id.clone(), state: as_read })
+        .with(Change::PutPeer(peer))
+        .with(Change::KeepKey(own_key))
+        .with(Change::Audit(note)))
 }
 
 fn audit(here: &Institution, actor: &str, action: &str, target: &str) -> AuditEntry {

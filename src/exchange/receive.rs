@@ -74,7 +74,9 @@ pub enum AcceptError {
 impl Classified for AcceptError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Moved(_) | Self::OtherBody => Kind::Conflict,
+            // The state moves all the time: the same message may fit when it comes again.
+            Self::Moved(_) => Kind::Unavailable,
+            Self::OtherBody => Kind::Conflict,
             Self::Replayed => Kind::Unauthenticated,
             Self::Signing(error) => error.kind(),
             Self::Store(error) => error.kind(),
@@ -124,5 +126,17 @@ fn audit(message: &VerifiedMessage, action: &str, now: &str) -> AuditEntry {
         action: action.to_owned(),
         target: message.message_id().to_owned(),
         detail: detail.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_moved_meanwhile_lets_the_sender_try_again() {
+        let moved = AcceptError::Moved(Expect::ReferralEvents { id: "r-1".to_owned(), count: 2 });
+        assert_eq!(moved.kind(), Kind::Unavailable);
+        assert_eq!(AcceptError::OtherBody.kind(), Kind::Conflict);
     }
 }

@@ -121,7 +121,8 @@ impl Classified for TlsError {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The one source of cryptography.
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

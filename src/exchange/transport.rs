@@ -16,6 +16,9 @@ use crate::fault::{Classified, Kind};
 /// Header that carries the signature of an answer.
 pub const ANSWER_HEADER: &str = "watari-answer-signature";
 
+/// Slowest line a message must still get through in time, bytes per second.
+pub const BYTES_PER_SECOND: u64 = 64 * 1024;
+
 /// Longest text of a peer's refusal that is kept, characters.
 const LONGEST_TEXT: usize = 300;
 
@@ -108,7 +111,8 @@ impl Transport for Https {
     ) -> Pin<Box<dyn Future<Output = Result<Reply, TransportError>> + Send + 'a>> {
         Box::pin(async move {
             let client = self.client(here, &outgoing.certificate_sha256)?;
-            send(&client, outgoing, here.exchange.max_answer_bytes).await
+            let deadline = deadline(here.exchange.attempt_seconds, outgoing.body.len());
+            send(&client, outgoing, deadline, here.exchange.max_answer_bytes).await
         })
     }
 }
@@ -160,6 +164,12 @@ impl From<TlsError> for TransportError {
     }
 }
 
+/// How long a request with a body of `bytes` may take, its answer included.
+fn deadline(attempt_seconds: u64, bytes: usize) -> Duration {
+    let sending = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_PER_SECOND;
+    Duration::from_secs(attempt_seconds.saturating_add(sending))
+}
+
 fn build_client(here: &Institution, certificate_sha256: &str) -> Result<reqwest::Client, TransportError> {
     let tls = tls::client(&here.identity, here.clock.clone(), certificate_sha256)?;
     let attempt = Duration::from_secs(here.exchange.attempt_seconds);
@@ -169,20 +179,24 @@ fn build_client(here: &Institution, certificate_sha256: &str) -> Result<reqwest:
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(attempt.min(Duration::from_secs(10)))
-        .timeout(attempt)
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(4)
         .build()
         .map_err(|error| TransportError::Setup(error.without_url().to_string()))
 }
 
-async fn send(client: &reqwest::Client, outgoing: Outgoing, limit: usize) -> Result<Reply, TransportError> {
+async fn send(
+    client: &reqwest::Client,
+    outgoing: Outgoing,
+    deadline: Duration,
+    limit: usize,
+) -> Result<Reply, TransportError> {
     let base = reqwest::Url::parse(&outgoing.url).map_err(|_| TransportError::Address)?;
     let address = base.join(&outgoing.path).map_err(|_| TransportError::Address)?;
     if address.scheme() != "https" || address.host_str() != base.host_str() {
         return Err(TransportError::Address);
     }
-    let mut request = client.post(address).header(CONTENT_TYPE, outgoing.content_type);
+    let mut request = client.post(address).timeout(deadline).header(CONTENT_TYPE, outgoing.content_type);
     if let Some(token) = outgoing.token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
@@ -247,6 +261,12 @@ mod tests {
     fn refusal(body: &str) -> String {
         let body = Bytes::copy_from_slice(body.as_bytes());
         Reply { status: 422, answer_signature: None, retry_after: None, body }.refusal_text()
+    }
+
+    #[test]
+    fn a_large_message_has_more_time() {
+        assert_eq!(deadline(30, 1000), Duration::from_secs(30));
+        assert_eq!(deadline(30, 16 * 1024 * 1024), Duration::from_secs(30 + 256));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Reading JSON from strangers: bounded depth (serde_json's 128), numbers kept digit by digit, and no name twice in an
-//! object — the usual reader silently keeps the last, so that two systems may see two different resources.
+//! Reading JSON from strangers: bounded depth (serde_json's 128) and number of parts, numbers kept digit by digit, and no
+//! name twice in an object — the usual reader silently keeps the last, so that two systems may see two different
+//! resources.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,12 +8,34 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+/// Most parts (members, items, objects, arrays) of a text. A part takes up to a hundred bytes of memory as a value, but may
+/// take two in the text: a few megabytes of `[0,0,…` would be hundreds.
+pub const MOST_PARTS: usize = 1_000_000;
+
 /// Parses a JSON text as a value, or says where it is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    if parts(bytes) > MOST_PARTS {
+        return Err(Error::custom(format_args!("more than {MOST_PARTS} members and items in one text")));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     UniqueNames.deserialize(&mut reader)?;
     reader.end()?;
     serde_json::from_slice(bytes)
+}
+
+/// The commas and opening brackets outside strings; of a text that is no JSON, some number.
+fn parts(bytes: &[u8]) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b',' | b'[' | b'{' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Walks a JSON text and fails on a repeated name.
@@ -76,7 +99,7 @@ impl<'de> Visitor<'de> for UniqueNames {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{MOST_PARTS, parse, parts};
 
     #[test]
     fn digits_are_kept() {
@@ -89,6 +112,15 @@ mod tests {
         for text in [r#"{"a":1,"a":2}"#, r#"[{"b":{"a":1,"c":2,"a":1}}]"#] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn too_many_parts_are_refused_before_they_become_values() {
+        let items = |n: usize| format!("[{}0]", "0,".repeat(n));
+        assert!(parse(items(MOST_PARTS - 1).as_bytes()).is_ok());
+        let error = parse(items(MOST_PARTS).as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "more than 1000000 members and items in one text");
+        assert_eq!(parts(br#"{"a":"[,{\",","b":[{"c":1}]}"#), 4, "what stands in strings is text");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;
-    let resource = json_body(&headers, &body)?;
+    let resource = json_body(&headers, body).await?;
     if fhir::resource_type(&resource) != Some(kind.as_str()) {
         return Err(Problem::new(Kind::Malformed, format!("the body is not a {kind}")).at("resourceType"));
     }

@@ -30,7 +30,7 @@ pub(super) async fn transaction(
     WholeBody(body): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
-    let transaction = json_body(&headers, &body)?;
+    let transaction = json_body(&headers, body).await?;
     if transaction.get("type").and_then(Value::as_str) == Some("batch") {
         return Err(Problem::new(Kind::NotSupported, "batch is not served by this release; send a transaction"));
     }
@@ -56,10 +56,12 @@ pub(super) async fn commit(
     origin: Origin,
 ) -> Result<Vec<EntryOutcome>, Problem> {
     let (here, staff) = (here.clone(), staff.clone());
-    // Every way into the record harmonises: a cohort question must find what came by this door too.
-    let catalog = harmonise::builtin().map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
-    harmonise::harmonise_bundle(catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
-    let work = tokio::task::spawn_blocking(move || commit_now(&here, &staff, &transaction, &origin));
+    let work = tokio::task::spawn_blocking(move || {
+        // Every way into the record harmonises: a cohort question must find what came by this door too.
+        let catalog = harmonise::builtin().map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+        harmonise::harmonise_bundle(catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
+        commit_now(&here, &staff, &transaction, &origin)
+    });
     work.await.map_err(|_| Problem::new(Kind::Internal, "the transaction was interrupted"))?
 }
 

@@ -10,6 +10,7 @@ use crate::ids;
 use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
+use crate::translate::losses::LossReport;
 use crate::translate::{Refused, Translated};
 
 /// How often a message is resolved anew when another message changed the same resource in between.
@@ -104,9 +105,14 @@ impl Kept {
             kind: translated.kind.clone(),
             control_id: translated.control_id.clone(),
             event_time: translated.event_time.map(instant),
-            losses: serde_json::to_string(&translated.losses).ok(),
+            losses: serde_json::to_string(&with_warnings(translated)).ok(),
         }
     }
+}
+
+/// The loss report with what the translation warned of: both are read together.
+fn with_warnings(translated: &Translated) -> LossReport {
+    LossReport { warnings: translated.warnings.clone(), ..translated.losses.clone() }
 }
 
 fn place_and_reason(refused: &Refused) -> String {

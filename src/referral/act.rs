@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::message::{CONTENT_TYPE, PATH, PURPOSE};
+use super::message::{CONTENT_TYPE, LONGEST_TEXT, PATH, PURPOSE};
 use super::party::Party;
 use super::state::{self, Event, Place, Role};
 use super::timeline;
@@ -22,19 +22,27 @@ use crate::store::peers::Peer;
 use crate::store::referrals::{Referral, ReferralEvent};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
 
-/// Longest free text of an act, bytes.
-const LONGEST_TEXT: usize = 100_000;
 /// Tries, if the referral moves between reading and committing.
 const TRIES: usize = 3;
 
 /// Acts on a referral and tells the other side. Blocks.
 pub fn act(here: &Institution, staff: &Staff, id: &str, act: &Act) -> Result<(), ReferralError> {
+    act_once(here, staff, id, act, "")
+}
+
+/// As [`act`]; the same act done twice with the same `nonce` (drawn with the form) is one.
+pub fn act_once(here: &Institution, staff: &Staff, id: &str, act: &Act, nonce: &str) -> Result<(), ReferralError> {
     require_clinician(staff)?;
     let (event, note) = read_act(act, &here.config.zone())?;
+    let note = note.as_deref();
+    let message_id = match nonce {
+        "" => ids::fresh(),
+        _ => ids::derived(&["act", &here.config.id, &staff.user, nonce, id, event.as_str(), note.unwrap_or("")]),
+    };
     let mut tries = 0;
     loop {
         tries += 1;
-        let changes = plan(here, staff, id, event, note.as_deref())?;
+        let Some(changes) = plan(here, staff, id, event, note, &message_id)? else { return Ok(()) };
         match here.store.commit(changes) {
             Err(CommitError::Unexpected(Expect::ReferralEvents { .. })) if tries < TRIES => {}
             other => return Ok(other?),
@@ -85,14 +93,15 @@ fn moment(text: &str, zone: &TimeZone) -> Result<String, ReferralError> {
     Ok(zoned.strftime(FHIR).to_string())
 }
 
-/// Reads the referral and gives the commit of the act, if the table allows it.
+/// Reads the referral and gives the commit of the act, if the table allows it; none if this very act was done.
 fn plan(
     here: &Institution,
     staff: &Staff,
     id: &str,
     event: Event,
     note: Option<&str>,
-) -> Result<Changes, ReferralError> {
+    message_id: &str,
+) -> Result<Option<Changes>, ReferralError> {
     let (referral, events, peer) = here.store.view(|view| {
         let unknown = |what: &str| ReferralError::Unknown(what.to_owned());
         let referral = view.referral(id)?.ok_or_else(|| unknown("the referral"))?;
@@ -100,6 +109,9 @@ fn plan(
         let events = view.referral_events(id)?;
         Ok::<_, ReferralError>((referral, events, peer))
     })?;
+    if events.iter().any(|event| event.message_id.as_deref() == Some(message_id)) {
+        return Ok(None);
+    }
     let role = Role::of_copy(&referral.role).ok_or_else(|| ReferralError::Unknown("the referral".to_owned()))?;
     let from = Place::parse(&referral.status, referral.business_status.as_deref());
     let place = from.and_then(|from| state::next(role, from, event).ok()).ok_or_else(|| ReferralError::NotAllowed {
@@ -108,15 +120,15 @@ fn plan(
         role: role.to_string(),
     })?;
     let at = instant(timeline::next_moment(&events, here.clock.now()));
-    let message_id = ids::fresh();
     let outcome = match (event, note) {
         (Event::Complete, Some(report)) => Some(outcome(here, &referral, report, &at)?),
         _ => None,
     };
     let told = Told { here, role, referral: &referral, peer: &peer, events: &events, outcome: outcome.as_ref() };
-    let body = told.message(event, place, note, &message_id, &at).to_string().into_bytes();
-    let mut delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, &message_id, body)?;
+    let body = told.message(event, place, note, message_id, &at).to_string().into_bytes();
+    let mut delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, message_id, body)?;
     delivery.created_at.clone_from(&at);
+    delivery.stream.clone_from(&referral.id);
     let mut row = referral.clone();
     row.status = place.status.as_str().to_owned();
     row.business_status = place.business.map(|business| business.as_str().to_owned());
@@ -140,16 +152,17 @@ fn plan(
         to: row.status.clone(),
         // The report is a document of its own.
         note: note.filter(|_| event != Event::Complete).map(str::to_owned),
-        message_id: Some(message_id),
+        message_id: Some(message_id.to_owned()),
         at,
     };
-    Ok(Changes::new()
+    let changes = Changes::new()
         .expecting(Expect::ReferralEvents { id: row.id.clone(), count: events.len() as u64 })
         .expecting(Expect::ReferralStatus { id: row.id.clone(), status: Some(line.from.clone()) })
         .with(Change::PutReferral(row))
         .with(Change::ReferralEvent(line))
         .with(Change::Queue(delivery))
-        .with(Change::Audit(audit)))
+        .with(Change::Audit(audit));
+    Ok(Some(changes))
 }
 
 /// The reply document, and the Patient it is about: the one of the package.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::message::{self, ADD_SERVICE_REQUEST, EVENT_SYSTEM};
+use super::message::{self, ADD_SERVICE_REQUEST, EVENT_SYSTEM, LONGEST_TEXT};
 use super::party::institution_system;
 use super::receive::ReceiveError;
 use super::state::Event;
@@ -14,6 +14,9 @@ use crate::fhir::{self, bundle};
 
 /// Entries of the message itself; a summary inside is one of them.
 const MOST_ENTRIES: usize = 500;
+
+/// Why [`fhir::json::parse`] refuses a text, without a word of it.
+const NOT_TAKEN: &str = "not JSON, or JSON with a name twice in one object, or of more parts than allowed";
 
 /// A referral message that can be read.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ pub struct Incoming {
 
 /// Reads the bytes of a message.
 pub fn read(body: &[u8]) -> Result<Incoming, ReceiveError> {
-    let bundle: Value = serde_json::from_slice(body).map_err(|_| ReceiveError::Malformed("not JSON"))?;
+    let bundle = fhir::json::parse(body).map_err(|_| ReceiveError::Malformed(NOT_TAKEN))?;
     if fhir::resource_type(&bundle) != Some("Bundle") || text(&bundle, "/type") != Some("message") {
         return Err(ReceiveError::Malformed("not a message Bundle"));
     }
@@ -54,7 +57,7 @@ pub fn read(body: &[u8]) -> Result<Incoming, ReceiveError> {
     let header = header.ok_or(ReceiveError::Malformed("a message without MessageHeader"))?;
     let task = bundle::first(&bundle, "Task").ok_or(ReceiveError::Invalid("there is no Task"))?;
     let named = |value: Option<&Value>, missing| institution(&bundle, value).ok_or(ReceiveError::Invalid(missing));
-    Ok(Incoming {
+    let incoming = Incoming {
         message_id: fhir::id(header).ok_or(ReceiveError::Invalid("MessageHeader has no id"))?.to_owned(),
         referral: referral(task).ok_or(ReceiveError::Invalid("Task has no placer identifier"))?,
         event: event(header, task)?,
@@ -67,7 +70,11 @@ pub fn read(body: &[u8]) -> Result<Incoming, ReceiveError> {
         requester: named(task.get("requester"), "Task.requester names no institution")?,
         owner: named(task.get("owner"), "Task.owner names no institution")?,
         bundle,
-    })
+    };
+    if incoming.note().is_some_and(|note| note.len() > LONGEST_TEXT) {
+        return Err(ReceiveError::Invalid("the text of the act is longer than allowed"));
+    }
+    Ok(incoming)
 }
 
 impl Incoming {

@@ -12,6 +12,9 @@ pub use crate::wire::submit_message::{CONTENT_TYPE, PATH};
 /// Purpose of use of every referral message: treatment.
 pub const PURPOSE: &str = "TREAT";
 
+/// Longest free text of an act, bytes; at both ends.
+pub const LONGEST_TEXT: usize = 100_000;
+
 /// CA:eReC message events (Ontario code system).
 pub const EVENT_SYSTEM: &str = "https://ehealthontario.ca/fhir/CodeSystem/message-event-code";
 /// Event of the package.

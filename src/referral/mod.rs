@@ -19,7 +19,7 @@ pub mod timeline;
 pub mod turn;
 pub mod update;
 
-pub use act::act;
+pub use act::{act, act_once};
 pub use receive::{ReceiveError, receive};
 pub use send::send;
 
@@ -49,6 +49,9 @@ pub struct Draft {
     pub interpreter: Option<String>,
     /// Travel needs, free text.
     pub travel: String,
+    /// Drawn with the form: the same draft sent twice with the same nonce (a double click, a reload) is one referral.
+    /// Empty: every sending is a referral of its own.
+    pub nonce: String,
 }
 
 /// What a person does to a referral after it was sent.

@@ -15,20 +15,23 @@ use crate::ids;
 use crate::store::audit::AuditEntry;
 use crate::store::peers::Peer;
 use crate::store::referrals::{Referral, ReferralEvent};
-use crate::store::{Change, Changes, Expect, View};
+use crate::store::{Change, Changes, CommitError, Expect, View};
 
 /// Longest free text of a draft, bytes.
 const LONGEST_TEXT: usize = 20_000;
 /// Largest package, bytes: half of what a partner's outside door takes by default.
 const LARGEST_PACKAGE: usize = 16 * 1024 * 1024;
 
-/// Sends a referral. Gives its id. Blocks.
+/// Sends a referral. Gives its id; where the same draft was sent before with the same nonce, that of the referral sent
+/// then. Blocks.
 pub fn send(here: &Institution, staff: &Staff, draft: &Draft) -> Result<String, ReferralError> {
     require_clinician(staff)?;
     check_texts(draft)?;
+    let (referral, message_id) = names(here, staff, draft);
+    if is_sent(here, &referral)? {
+        return Ok(referral);
+    }
     let (gathered, peer, service_name) = here.store.view(|view| read(view, draft))?;
-    let referral = ids::fresh();
-    let message_id = ids::fresh();
     let now = here.clock.now();
     let to = Party::peer(&peer);
     let package = package(
@@ -49,7 +52,8 @@ pub fn send(here: &Institution, staff: &Staff, draft: &Draft) -> Result<String, 
     if body.len() > LARGEST_PACKAGE {
         return Err(refuse("patient", "the record is too large to be sent in one message"));
     }
-    let delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, &message_id, body.clone())?;
+    let mut delivery = envelope::seal(here, &peer, PATH, CONTENT_TYPE, PURPOSE, &message_id, body.clone())?;
+    delivery.stream.clone_from(&referral);
     let start = Place { status: Status::Draft, business: None };
     let place = state::next(Role::Initiator, start, Event::Send).map_err(|_| not_allowed())?;
     let at = instant(now);
@@ -81,15 +85,49 @@ pub fn send(here: &Institution, staff: &Staff, draft: &Draft) -> Result<String, 
         at: at.clone(),
     };
     let audit = audit(staff, &referral, &peer.id, &message_id, &delivery.body_sha256, &package, at);
-    here.store.commit(
+    let committed = here.store.commit(
         Changes::new()
             .expecting(Expect::ReferralStatus { id: referral.clone(), status: None })
             .with(Change::PutReferral(row))
             .with(Change::ReferralEvent(line))
             .with(Change::Queue(delivery))
             .with(Change::Audit(audit)),
-    )?;
-    Ok(referral)
+    );
+    match committed {
+        // The other click of two was faster.
+        Err(CommitError::Unexpected(Expect::ReferralStatus { .. })) if is_sent(here, &referral)? => Ok(referral),
+        other => Ok(other.map(|()| referral)?),
+    }
+}
+
+/// Ids of the referral and its message. A form that came back changed is another draft: it must not seem to be sent when
+/// an earlier one was.
+fn names(here: &Institution, staff: &Staff, draft: &Draft) -> (String, String) {
+    if draft.nonce.is_empty() {
+        return (ids::fresh(), ids::fresh());
+    }
+    let name = |what: &str| {
+        ids::derived(&[
+            what,
+            &here.config.id,
+            &staff.user,
+            &draft.nonce,
+            &draft.patient,
+            &draft.peer,
+            &draft.service,
+            &draft.priority,
+            &draft.reason,
+            &draft.question,
+            &draft.consent_language,
+            draft.interpreter.as_deref().unwrap_or(""),
+            &draft.travel,
+        ])
+    };
+    (name("referral"), name("referral-message"))
+}
+
+fn is_sent(here: &Institution, referral: &str) -> Result<bool, ReferralError> {
+    here.store.view(|view| Ok(view.referral(referral)?.is_some()))
 }
 
 /// What the draft needs of the store: the record, an active partner, and a service it offers.

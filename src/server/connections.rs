@@ -1,19 +1,17 @@
-//! Accepting TLS connections, for both doors: a bounded number at once, a deadline for the handshake and for every
-//! header, one bad connection never harming another, and an orderly end.
+//! Accepting TLS connections, for both doors: a bounded number at once and of one caller, a deadline for the handshake and
+//! for every header, an end for connections nobody uses, one bad connection never harming another, and an orderly end.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,6 +22,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+use super::places::Places;
+use super::running::Running;
+
 /// At shutdown a connection without an open request may take leave of its caller for this long; a caller that has fallen
 /// asleep must not hold up the whole node.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 /// Interval and patience of HTTP/2 pings, which find dead connections.
 const PING: Duration = Duration::from_secs(20);
+/// No connection lives longer, however busy: who reads an answer drop by drop gives its place back too.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// Most requests at once on one HTTP/2 connection.
 const MOST_STREAMS: u32 = 64;
 /// Largest header list, bytes.
@@ -43,13 +46,15 @@ pub(super) struct Limits {
     pub(super) connections: usize,
     /// A handshake must be done within.
     pub(super) handshake: Duration,
-    /// A request must be answered within; also the patience at shutdown.
+    /// A request must be answered within; also the patience at shutdown, and how long a connection may stay open without
+    /// a request.
     pub(super) request: Duration,
 }
 
 impl Limits {
-    /// Unfinished handshakes of one address at once: one caller may not take all the places.
-    fn handshakes_of_one_address(&self) -> usize {
+    /// Connections of one address or certificate at once: one caller may not take all the places. A proxy on the machine
+    /// itself is no exception, for anybody on the machine could be it.
+    fn of_one_holder(&self) -> usize {
         (self.connections / 4).max(8)
     }
 }
@@ -61,6 +66,9 @@ pub(super) trait Door: Send + Sync + 'static {
 
     /// Reads the caller from the finished handshake.
     fn caller(&self, tls: &rustls::ServerConnection) -> Option<Self::Caller>;
+
+    /// Whose places a connection of this caller takes, beside those of its address.
+    fn holder(&self, caller: &Self::Caller) -> Option<String>;
 
     /// Returns when the connection must end though nothing is wrong with it.
     fn must_end(&self, caller: &Self::Caller) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -75,9 +83,9 @@ pub(super) async fn serve<D: Door>(
     limits: Limits,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let shared = Arc::new(Shared { acceptor: TlsAcceptor::from(Arc::new(tls)), door, app, limits });
+    let held = Places::default();
+    let shared = Arc::new(Shared { acceptor: TlsAcceptor::from(Arc::new(tls)), door, app, limits, held: held.clone() });
     let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let handshakes = Handshakes::default();
     let mut open = JoinSet::new();
     while !*shutdown.borrow() {
         let accepted = tokio::select! {
@@ -93,11 +101,11 @@ pub(super) async fn serve<D: Door>(
                 continue;
             }
         };
-        let Some(handshake) = handshakes.enter(address, limits.handshakes_of_one_address()) else { continue };
+        let Some(of_address) = held.take(address.to_string(), limits.of_one_holder()) else { continue };
         let (shared, shutdown) = (shared.clone(), shutdown.clone());
         open.spawn(async move {
-            shared.serve_one(stream, handshake, shutdown).await;
-            drop(place);
+            shared.serve_one(stream, shutdown).await;
+            drop((place, of_address));
         });
     }
     drop(listener);
@@ -119,17 +127,17 @@ struct Shared<D> {
     door: D,
     app: Router,
     limits: Limits,
+    held: Places,
 }
 
 impl<D: Door> Shared<D> {
-    async fn serve_one(&self, stream: TcpStream, handshake: Handshake, mut shutdown: watch::Receiver<bool>) {
+    async fn serve_one(&self, stream: TcpStream, mut shutdown: watch::Receiver<bool>) {
         let accepting = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream).into_fallible());
         let finished = tokio::select! {
             finished = accepting => finished,
             // Nothing has been asked yet, so nothing is lost.
             _ = shutdown.wait_for(|stop| *stop) => return,
         };
-        drop(handshake);
         match finished {
             Ok(Ok(stream)) => {
                 if let Some(caller) = self.door.caller(stream.get_ref().1) {
@@ -145,21 +153,24 @@ impl<D: Door> Shared<D> {
     }
 
     async fn answer(&self, stream: TlsStream<TcpStream>, caller: D::Caller, mut shutdown: watch::Receiver<bool>) {
-        let app = self.app.clone();
-        let must_end = self.door.must_end(&caller);
-        let open = OpenRequests::default();
-        let counted = open.clone();
+        let holder = self.door.holder(&caller).map(|holder| self.held.take(holder, self.limits.of_one_holder()));
+        if matches!(holder, Some(None)) {
+            return;
+        }
+        let mut must_end = pin!(self.door.must_end(&caller));
+        let running = Running::new();
+        let mut unused = pin!(running.idle_for(self.limits.request));
+        let mut quiet = pin!(running.idle_for(FAREWELL));
+        let mut old = pin!(tokio::time::sleep(LONGEST));
+        let http = self.http(stream.get_ref().1.alpn_protocol());
+        let (app, all) = (self.app.clone(), running.clone());
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(caller.clone());
-            let (app, request_is_open) = (app.clone(), counted.enter());
-            async move {
-                let response = app.oneshot(request.map(Body::new)).await?;
-                Ok::<_, Infallible>(response.map(|body| CountedBody { body, _open: request_is_open }))
-            }
+            let under_way = all.begin();
+            let answer = app.clone().oneshot(request.map(Body::new));
+            async move { Ok::<_, Infallible>(answer.await?.map(|body| under_way.until_end_of(body))) }
         });
-        let http = self.http();
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let mut must_end = pin!(must_end);
         let mut patience = pin!(tokio::time::sleep(Duration::MAX));
         let mut closing = false;
         loop {
@@ -171,19 +182,22 @@ impl<D: Door> Shared<D> {
                     return;
                 }
                 () = must_end.as_mut() => return,
-                _ = shutdown.wait_for(|stop| *stop), if !closing => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                    patience.as_mut().reset(tokio::time::Instant::now() + self.limits.request);
-                }
-                () = open.none_for(FAREWELL), if closing => return,
                 () = patience.as_mut(), if closing => return,
+                () = quiet.as_mut(), if closing => return,
+                _ = shutdown.wait_for(|stop| *stop), if !closing => {}
+                () = unused.as_mut(), if !closing => {}
+                () = old.as_mut(), if !closing => {}
             }
+            closing = true;
+            connection.as_mut().graceful_shutdown();
+            patience.as_mut().reset(tokio::time::Instant::now() + self.limits.request);
         }
     }
 
-    fn http(&self) -> Builder<TokioExecutor> {
-        let mut http = Builder::new(TokioExecutor::new());
+    /// The protocol is the one agreed in the handshake: guessing it from the first bytes would wait for them for ever.
+    fn http(&self, agreed: Option<&[u8]>) -> Builder<TokioExecutor> {
+        let http = Builder::new(TokioExecutor::new());
+        let mut http = if agreed == Some(b"h2") { http.http2_only() } else { http.http1_only() };
         http.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.request).max_buf_size(64 * 1024);
         http.http2()
             .timer(TokioTimer::new())
@@ -201,115 +215,4 @@ async fn hear_out(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
     let mut block = [0u8; 4096];
     while matches!(stream.read(&mut block).await, Ok(size) if size > 0) {}
-}
-
-/// The requests of a connection whose answers have not gone out whole.
-#[derive(Clone, Default)]
-struct OpenRequests(Arc<watch::Sender<usize>>);
-
-/// One of them; counted until dropped.
-struct OpenRequest(OpenRequests);
-
-impl OpenRequests {
-    fn enter(&self) -> OpenRequest {
-        self.0.send_modify(|count| *count += 1);
-        OpenRequest(self.clone())
-    }
-
-    /// Returns when there has been none for this long.
-    async fn none_for(&self, quiet: Duration) {
-        let mut count = self.0.subscribe();
-        loop {
-            // The sender lives in `self`.
-            let _ = count.wait_for(|count| *count == 0).await;
-            if tokio::time::timeout(quiet, count.changed()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        self.0.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// The body of an answer; its request is open until it is gone.
-struct CountedBody {
-    body: Body,
-    _open: OpenRequest,
-}
-
-impl hyper::body::Body for CountedBody {
-    type Data = <Body as hyper::body::Body>::Data;
-    type Error = <Body as hyper::body::Body>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// Handshakes in progress, by address.
-#[derive(Clone, Default)]
-struct Handshakes(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// One handshake in progress; counted until dropped.
-struct Handshake {
-    all: Handshakes,
-    address: IpAddr,
-}
-
-impl Handshakes {
-    fn enter(&self, address: IpAddr, most: usize) -> Option<Handshake> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= most {
-            tracing::warn!(%address, "too many unfinished handshakes from one address; one was closed");
-            return None;
-        }
-        *count += 1;
-        Some(Handshake { all: self.clone(), address })
-    }
-}
-
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn handshakes_of_one_address_are_bounded_and_forgotten() {
-        let handshakes = Handshakes::default();
-        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let held: Vec<_> = (0..3).map(|_| handshakes.enter(one, 3)).collect();
-        assert!(held.iter().all(Option::is_some));
-        assert!(handshakes.enter(one, 3).is_none());
-        assert!(handshakes.enter(other, 3).is_some());
-        drop(held);
-        assert!(handshakes.0.lock().unwrap().is_empty());
-        assert!(handshakes.enter(one, 3).is_some());
-    }
 }

@@ -21,14 +21,14 @@ use crate::exchange::tls::{self, TlsError};
 /// A handshake of the inside door must be done within.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Serves `app` until `shutdown` becomes true.
-pub async fn serve_inside(
+/// Serves `app` until `shutdown` becomes true. Keys that cannot be used are told at once, not by the future.
+pub fn serve_inside(
     listener: TcpListener,
     identity: &Identity,
     config: InsideConfig,
     app: Router,
     shutdown: watch::Receiver<bool>,
-) -> Result<(), TlsError> {
+) -> Result<impl Future<Output = ()> + Send + use<>, TlsError> {
     let tls = tls::inside(identity)?;
     let limits = Limits {
         connections: config.max_connections,
@@ -39,8 +39,7 @@ pub async fn serve_inside(
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.request))
         .layer(CatchPanicLayer::new());
-    serve(listener, tls, OpenDoor, app, limits, shutdown).await;
-    Ok(())
+    Ok(serve(listener, tls, OpenDoor, app, limits, shutdown))
 }
 
 struct OpenDoor;
@@ -50,6 +49,10 @@ impl Door for OpenDoor {
 
     fn caller(&self, _tls: &rustls::ServerConnection) -> Option<()> {
         Some(())
+    }
+
+    fn holder(&self, _caller: &()) -> Option<String> {
+        None
     }
 
     fn must_end(&self, _caller: &()) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -6,4 +6,6 @@ pub mod health;
 pub mod listen;
 pub mod outside;
 pub mod peer;
+mod places;
 pub mod problem;
+mod running;

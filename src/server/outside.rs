@@ -29,14 +29,15 @@ const CHECK_EVERY: Duration = Duration::from_secs(2);
 const INVITED_FOR: Duration = Duration::from_secs(60);
 
 /// Serves `app` to paired institutions until `shutdown` becomes true. Handlers find a [`TlsPeer`] in the request's
-/// extensions; [`super::peer`] turns it into a verified message.
-pub async fn serve_outside(
+/// extensions; [`super::peer`] turns it into a verified message. Keys that cannot be used are told at once, not by the
+/// future.
+pub fn serve_outside(
     listener: TcpListener,
     here: Institution,
     config: OutsideConfig,
     app: Router,
     shutdown: watch::Receiver<bool>,
-) -> Result<(), TlsError> {
+) -> Result<impl Future<Output = ()> + Send + use<>, TlsError> {
     let tls = tls::outside(&here)?;
     let limits = Limits {
         connections: config.max_connections,
@@ -48,8 +49,7 @@ pub async fn serve_outside(
         .layer(from_fn_with_state(here.clone(), trusted_only))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.request))
         .layer(CatchPanicLayer::new());
-    serve(listener, tls, PeerDoor { here }, app, limits, shutdown).await;
-    Ok(())
+    Ok(serve(listener, tls, PeerDoor { here }, app, limits, shutdown))
 }
 
 struct PeerDoor {
@@ -61,6 +61,10 @@ impl Door for PeerDoor {
 
     fn caller(&self, tls: &rustls::ServerConnection) -> Option<TlsPeer> {
         TlsPeer::from_certificate(tls.peer_certificates()?.first()?).ok()
+    }
+
+    fn holder(&self, caller: &TlsPeer) -> Option<String> {
+        Some(caller.certificate_sha256.clone())
     }
 
     fn must_end(&self, caller: &TlsPeer) -> Pin<Box<dyn Future<Output = ()> + Send>> {

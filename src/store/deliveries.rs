@@ -9,6 +9,9 @@ pub struct Delivery {
     pub message_id: String,
     /// Receiving institution.
     pub peer: String,
+    /// What it belongs to, e.g. a referral: messages of one stream to one peer leave in the order they were committed;
+    /// another stream does not wait for them.
+    pub stream: String,
     /// Path at the peer, e.g. `/peer/v1/fhir/$process-message`.
     pub path: String,
     /// Media type of the body.
@@ -44,10 +47,14 @@ pub struct Claim {
     pub lease: String,
     /// Due at, RFC 3339.
     pub now: String,
-    /// The lease ends, RFC 3339; then another worker may claim it.
+    /// The lease of a message without body ends, RFC 3339; then another worker may claim it.
     pub lease_until: String,
+    /// A lease is a second longer for this many bytes of body; at least 1.
+    pub bytes_per_second: u64,
     /// At most.
     pub limit: usize,
+    /// At most for one peer, those under lease counted.
+    pub per_peer: usize,
 }
 
 /// A message accepted from a peer, with all its evidence.

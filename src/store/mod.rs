@@ -125,6 +125,13 @@ pub enum Expect {
         /// Lines.
         count: u64,
     },
+    /// The paired institution is as it was read (`None`: it is not paired): nobody has revoked it or paired it anew.
+    PeerIs {
+        /// Institution id.
+        id: String,
+        /// What it was.
+        state: Option<PeerState>,
+    },
     /// The invitation is open.
     InviteOpen {
         /// SHA-256 of its secret, hexadecimal.
@@ -144,6 +151,21 @@ pub enum Expect {
     },
 }
 
+/// What tells one pairing of an institution from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerState {
+    /// `active` or `revoked`.
+    pub status: String,
+    /// SHA-256 of its TLS certificate, lower-case hexadecimal.
+    pub certificate_sha256: String,
+}
+
+impl From<&peers::Peer> for PeerState {
+    fn from(peer: &peers::Peer) -> Self {
+        Self { status: peer.status.clone(), certificate_sha256: peer.certificate_sha256.clone() }
+    }
+}
+
 /// One change to the store.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant)]
@@ -152,8 +174,17 @@ pub enum Change {
     PutResource(records::ResourceWrite),
     /// Records a received message: its bytes, what became of it, its losses.
     RecordMessage(messages::MessageRecord),
-    /// Adds or replaces a paired institution.
+    /// Adds or replaces a paired institution, and keeps its signing key for good.
     PutPeer(peers::Peer),
+    /// Replaces the published services of a paired institution, and nothing else of it.
+    PutServices {
+        /// Institution id.
+        peer: String,
+        /// JSON array of HealthcareService resources.
+        services: String,
+    },
+    /// Keeps a signing key for good.
+    KeepKey(peers::SigningKey),
     /// Opens an invitation.
     OpenInvite(peers::Invite),
     /// Marks an invitation used.

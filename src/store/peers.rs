@@ -1,4 +1,4 @@
-//! Paired institutions and open invitations.
+//! Paired institutions, the keys they ever had, and open invitations.
 
 use super::StoreError;
 
@@ -32,6 +32,17 @@ impl Peer {
     }
 }
 
+/// A key that signs, or once signed, for an institution. Kept when the institution is paired again under another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Institution id; our own too.
+    pub institution: String,
+    /// The public key, a JWK (JSON).
+    pub jwk: String,
+    /// When it was first pinned, RFC 3339.
+    pub since: String,
+}
+
 /// An open invitation to pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {
@@ -51,6 +62,8 @@ pub trait PeerView {
     fn peer_by_certificate(&self, sha256: &str) -> Result<Option<Peer>, StoreError>;
     /// All, by id.
     fn peers(&self) -> Result<Vec<Peer>, StoreError>;
+    /// Every key an institution ever had, oldest first.
+    fn signing_keys(&self, institution: &str) -> Result<Vec<SigningKey>, StoreError>;
     /// Whether an unused invitation is open at `now` (RFC 3339).
     fn any_open_invite(&self, now: &str) -> Result<bool, StoreError>;
     /// An invitation by the digest of its secret.

@@ -15,6 +15,9 @@ pub struct LossReport {
     pub entries: Vec<Entry>,
     /// Source fields, repetitions or components by outcome.
     pub totals: Totals,
+    /// What a person should know, without patient data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One source field, or one repetition or component of it where they fared differently.
@@ -67,7 +70,7 @@ impl LossReport {
                 Outcome::Dropped => totals.dropped += 1,
             }
         }
-        Self { entries, totals }
+        Self { entries, totals, warnings: Vec::new() }
     }
 
     /// One JSON line per entry, each naming the input it belongs to.

@@ -74,7 +74,7 @@ impl Frame {
             user: None,
             form_token: String::new(),
             style: assets::style_address(),
-            path: uri.path().to_owned(),
+            path: language::own_path(uri),
             query: uri.query().unwrap_or("").to_owned(),
         }
     }

@@ -58,9 +58,14 @@ impl Language {
 pub fn without_choice(uri: &Uri) -> String {
     let rest: Vec<String> =
         parameters(uri).filter(|(name, _)| *name != "lang").map(|(name, value)| format!("{name}={value}")).collect();
-    // A path such as `//elsewhere.example` would send the browser to another host.
-    let path = format!("/{}", uri.path().trim_start_matches('/'));
+    let path = own_path(uri);
     if rest.is_empty() { path } else { format!("{path}?{}", rest.join("&")) }
+}
+
+/// The path, for a link of a page. One such as `//elsewhere.example` would send the browser to another host, and browsers
+/// read `\\` as `/`.
+pub fn own_path(uri: &Uri) -> String {
+    format!("/{}", uri.path().trim_start_matches(['/', '\\']))
 }
 
 /// A cookie of the request.
@@ -128,6 +133,9 @@ mod tests {
         assert_eq!(Language::chosen(&uri), Some(Language::Fr));
         assert_eq!(without_choice(&uri), "/messages?status=quarantined&page=2");
         assert_eq!(without_choice(&"//elsewhere.example/x?lang=en".parse().unwrap()), "/elsewhere.example/x");
+        for path in ["//elsewhere.example/x", "/\\elsewhere.example/x", "/\\/elsewhere.example/x"] {
+            assert_eq!(own_path(&path.parse().unwrap()), "/elsewhere.example/x");
+        }
     }
 
     #[test]

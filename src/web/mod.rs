@@ -15,11 +15,13 @@ pub mod signed_in;
 pub mod texts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
 use tokio::sync::Notify;
 
+use crate::config::{CohortConfig, Config};
 use crate::exchange::Institution;
 
 /// What the pages are given.
@@ -29,12 +31,17 @@ pub struct PageState {
     pub here: Institution,
     /// Wakes the delivery of messages, so that what a person just sent leaves at once.
     pub wake: Arc<Notify>,
+    /// How counts are protected, from the own researchers too.
+    pub cohort: CohortConfig,
+    /// A page must be answered within.
+    pub within: Duration,
 }
 
 impl PageState {
-    /// Pages of `here`; `wake` is the bell of the delivery worker.
-    pub fn new(here: Institution, wake: Arc<Notify>) -> Self {
-        Self { here, wake }
+    /// Pages of `here`, as `config` says; `wake` is the bell of the delivery worker.
+    pub fn new(here: Institution, wake: Arc<Notify>, config: &Config) -> Self {
+        let within = Duration::from_secs(config.inside.request_seconds);
+        Self { here, wake, cohort: config.cohort.clone(), within }
     }
 }
 

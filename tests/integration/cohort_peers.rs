@@ -1,6 +1,7 @@
 //! One cohort question asked across two nodes over real mutual TLS.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use watari::access::{Role, Staff};
 use watari::clock::TestClock;
 use watari::cohort::answer::{CohortPolicy, NOT_FOR_REAL_PATIENTS, answer};
-use watari::cohort::{CohortError, ask, result_json};
+use watari::cohort::{CohortError, result_json};
 use watari::config::{Country, ExchangeConfig, InstitutionConfig, LocalName, OutsideConfig};
 use watari::exchange::ask::exchange;
 use watari::exchange::endpoints::{self, ExchangeState, OutsideUrl};
@@ -65,7 +66,7 @@ impl Node {
         let app = endpoints::router(state).merge(questions);
         let (shutdown, stopped) = watch::channel(false);
         let there = here.clone();
-        tokio::spawn(async move { serve_outside(listener, there, OutsideConfig::default(), app, stopped).await });
+        tokio::spawn(serve_outside(listener, there, OutsideConfig::default(), app, stopped).unwrap());
         Self { here, url, shutdown, _folder: folder }
     }
 
@@ -125,6 +126,10 @@ async fn pair(inviter: &Node, joiner: &Node) {
 
 fn researcher() -> Staff {
     Staff { user: "r.tremblay".to_owned(), role: Role::Researcher }
+}
+
+async fn ask(here: &Institution, staff: &Staff, question: &[u8]) -> Result<String, CohortError> {
+    watari::cohort::ask(here, staff, question, &CohortPolicy::default(), Duration::from_secs(5)).await
 }
 
 fn question() -> Vec<u8> {

@@ -416,7 +416,7 @@ async fn only_a_definitive_refusal_ends_the_attempts() {
 async fn a_peer_that_is_down_is_tried_ever_more_rarely_and_gets_everything_in_order_when_it_returns() {
     let (toronto, tokyo, clock) = paired().await;
     for n in 1..=3 {
-        toronto.queue(&tokyo, &format!("m-{n}"), format!("{{\"n\":{n}}}").as_bytes());
+        toronto.queue_in(&tokyo, "r-1", &format!("m-{n}"), format!("{{\"n\":{n}}}").as_bytes());
     }
     let (_, outcome) = told();
     let faulty = Faulty::default();
@@ -449,13 +449,93 @@ async fn after_the_configured_time_a_message_is_given_up() {
     let (told, outcome) = told();
     let faulty = Faulty::default();
     faulty.down.store(true, Ordering::SeqCst);
-    advance(&clock, 72 * 3600 - 1);
-    deliver_due(&toronto.here, &faulty, &outcome).await.unwrap();
-    assert_eq!(toronto.delivery("m-1").status, "queued");
+    for attempt in 1..=9 {
+        advance(&clock, 8 * 3600 - 1);
+        deliver_due(&toronto.here, &faulty, &outcome).await.unwrap();
+        let waiting = toronto.delivery("m-1");
+        assert_eq!((waiting.status.as_str(), waiting.attempts), ("queued", attempt));
+    }
     advance(&clock, 900);
     deliver_due(&toronto.here, &faulty, &outcome).await.unwrap();
     assert_eq!(toronto.delivery("m-1").status, "dead");
     assert_eq!(told.gave_up.lock().unwrap().as_slice(), ["the partner cannot be reached"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_this_node_alone_gives_nothing_up() {
+    let (toronto, tokyo, clock) = paired().await;
+    toronto.queue(&tokyo, "m-1", b"{}");
+    let (told, outcome) = told();
+    let faulty = Faulty::default();
+    faulty.down.store(true, Ordering::SeqCst);
+    advance(&clock, 100 * 3600);
+    for attempt in 1..=9 {
+        deliver_due(&toronto.here, &faulty, &outcome).await.unwrap();
+        let waiting = toronto.delivery("m-1");
+        assert_eq!((waiting.status.as_str(), waiting.attempts), ("queued", attempt));
+        advance(&clock, 900);
+    }
+    deliver_due(&toronto.here, &faulty, &outcome).await.unwrap();
+    assert_eq!(toronto.delivery("m-1").status, "dead");
+    assert_eq!(told.gave_up.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_peer_does_not_take_yet_holds_up_its_own_stream_only() {
+    let (toronto, tokyo, _clock) = paired().await;
+    let (_, outcome) = told();
+    toronto.queue_in(&tokyo, "r-1", "m-1", b"{}");
+    let early = watari::fhir::outcome::error("transient", "not yet", None);
+    deliver_due(&toronto.here, &answer(503, early), &outcome).await.unwrap();
+    toronto.queue_in(&tokyo, "r-1", "m-2", b"{}");
+    toronto.queue_in(&tokyo, "r-2", "m-3", b"{}");
+    assert_eq!(deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap(), 1);
+    let status = |id: &str| toronto.delivery(id).status;
+    assert_eq!([status("m-1"), status("m-2"), status("m-3")], ["queued", "queued", "delivered"]);
+}
+
+/// Never answers for one institution.
+struct Silent {
+    network: Https,
+    url: String,
+}
+
+impl Transport for Silent {
+    fn post<'a>(
+        &'a self,
+        here: &'a Institution,
+        outgoing: Outgoing,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, TransportError>> + Send + 'a>> {
+        if outgoing.url == self.url { Box::pin(std::future::pending()) } else { self.network.post(here, outgoing) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_silent_holds_up_no_later_message_to_another() {
+    let (toronto, tokyo, clock) = paired().await;
+    let osaka = Node::start("osaka", Country::Jp, &clock).await;
+    crate::two_nodes::pair(&toronto, &osaka).await;
+    let (_, outcome) = told();
+    let silent = Silent { network: Https::new(), url: tokyo.url.clone() };
+    let (wake, (_stop, stopped)) = (Arc::new(tokio::sync::Notify::new()), tokio::sync::watch::channel(false));
+    toronto.queue(&tokyo, "m-1", b"{}");
+    let (here, woken) = (toronto.here.clone(), wake.clone());
+    let worker = tokio::spawn(watari::exchange::deliver::run(here, Arc::new(silent), outcome, woken, stopped));
+    until("the first message is under way", || toronto.delivery("m-1").attempts == 1).await;
+    toronto.queue(&osaka, "m-2", b"{}");
+    wake.notify_one();
+    until("the second message has arrived", || toronto.delivery("m-2").status == "delivered").await;
+    assert_eq!(toronto.delivery("m-1").status, "queued");
+    worker.abort();
+}
+
+/// Waits for a few seconds at most.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -479,7 +559,14 @@ async fn a_message_whose_worker_died_is_taken_up_when_the_lease_ends() {
     let message = toronto.queue(&tokyo, "m-1", b"{}");
     let now = toronto.here.now();
     let lease_until = watari::clock::instant(noon() + SignedDuration::from_secs(15));
-    let claim = watari::store::deliveries::Claim { lease: "dead".to_owned(), now, lease_until, limit: 1 };
+    let claim = watari::store::deliveries::Claim {
+        lease: "dead".to_owned(),
+        now,
+        lease_until,
+        bytes_per_second: 1024,
+        limit: 1,
+        per_peer: 1,
+    };
     assert_eq!(toronto.here.store.claim(&claim).unwrap().len(), 1);
     // It had sent the message, and died before it could write that down.
     receipt_of(&toronto.send(&tokyo, &message).await.unwrap());
@@ -564,6 +651,70 @@ async fn the_evidence_holds_without_a_node_and_for_these_bytes_only() {
     mixed.receipt = Evidence::of_sent(&toronto.here, "m-2").unwrap().unwrap().receipt;
     assert!(evidence::verify(&serde_json::to_vec(&mixed).unwrap()).is_err(), "the receipt of another message");
     assert!(evidence::verify(b"{}").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_holds_after_either_side_has_new_keys() {
+    let (toronto, tokyo, clock) = paired().await;
+    let (_, outcome) = told();
+    toronto.queue(&tokyo, "m-1", b"{}");
+    deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap();
+    tokyo.queue(&toronto, "m-2", b"{}");
+    deliver_due(&tokyo.here, &Https::new(), &outcome).await.unwrap();
+    let sent = Evidence::of_sent(&toronto.here, "m-1").unwrap().unwrap();
+    let received = Evidence::of_received(&toronto.here, "tokyo", "m-2").unwrap().unwrap();
+
+    pairing::revoke(&toronto.here, "tokyo", "user:it").unwrap();
+    let renewed = Node::start("tokyo", Country::Jp, &clock).await;
+    crate::two_nodes::pair(&toronto, &renewed).await;
+    toronto.queue(&renewed, "m-3", b"{}");
+    deliver_due(&toronto.here, &Https::new(), &outcome).await.unwrap();
+
+    assert_eq!(Evidence::of_sent(&toronto.here, "m-1").unwrap(), Some(sent.clone()));
+    assert_eq!(Evidence::of_received(&toronto.here, "tokyo", "m-2").unwrap(), Some(received.clone()));
+    // The same store at the renewed end, under its new keys.
+    let there = Institution { identity: renewed.here.identity.clone(), ..tokyo.here.clone() };
+    assert_eq!(Evidence::of_received(&there, "toronto", "m-1").unwrap(), Some(sent.clone()));
+    assert_eq!(Evidence::of_sent(&there, "m-2").unwrap(), Some(received.clone()));
+    let new = Evidence::of_sent(&toronto.here, "m-3").unwrap().unwrap();
+    assert_eq!(&new.recipient_key, renewed.here.identity.public_key());
+    for evidence in [sent, received, new] {
+        evidence::verify(&serde_json::to_vec(&evidence).unwrap()).unwrap();
+    }
+    let kept = toronto.here.store.view(|view| view.signing_keys("tokyo")).unwrap();
+    assert_eq!(kept.len(), 2);
+}
+
+/// A log to be read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_partners_words_are_for_staff_and_not_for_the_log() {
+    let (toronto, tokyo, _clock) = paired().await;
+    let (_, outcome) = told();
+    toronto.queue(&tokyo, "m-1", b"{}");
+    let (log, refusal) = (Log::default(), watari::fhir::outcome::error("processing", "Hanako is unknown", None));
+    let into = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || into.clone()).finish();
+    let listening = tracing::subscriber::set_default(subscriber);
+    deliver_due(&toronto.here, &answer(422, refusal), &outcome).await.unwrap();
+    drop(listening);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("given up") && text.contains("m-1") && text.contains("status=422"), "{text}");
+    assert!(!text.contains("Hanako"), "{text}");
+    assert!(toronto.delivery("m-1").last_error.unwrap().contains("Hanako is unknown"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

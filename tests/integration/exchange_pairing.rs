@@ -294,7 +294,8 @@ async fn the_directory_is_fetched_with_a_signed_answer() {
     assert!(matches!(&refused, Err(ask::PeerError::Refused { status: 400, text }) if !text.is_empty()), "{refused:?}");
     // Revoked while it was asked: its directory is not kept.
     pairing::revoke(&toronto.here, "tokyo", "user:it").unwrap();
-    assert!(directory::refresh(&toronto.here, &refreshed).await.is_err());
+    let late = directory::refresh(&toronto.here, &refreshed).await;
+    assert!(matches!(late, Err(directory::DirectoryError::Moved)), "{late:?}");
     assert!(!toronto.peer("tokyo").is_active());
     assert_eq!(tokyo.audited("peer.pair"), 1);
 }

@@ -242,7 +242,7 @@ async fn the_inside_door_asks_for_no_certificate() {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let identity = toronto.here.identity.clone();
     let door = tokio::spawn(async move {
-        watari::server::listen::serve_inside(listener, &identity, InsideConfig::default(), app, stopped).await.unwrap();
+        watari::server::listen::serve_inside(listener, &identity, InsideConfig::default(), app, stopped).unwrap().await;
     });
     let stream = TcpStream::connect(address).await.unwrap();
     let mut stream = TlsConnector::from(Arc::new(no_certificate())).connect(server_name(), stream).await.unwrap();
@@ -263,7 +263,7 @@ async fn an_unknown_path_shows_nothing_to_strangers() {
     assert!(submit_message::PATH.starts_with(watari::wire::BASE));
 }
 
-fn server_name() -> ServerName<'static> {
+pub fn server_name() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
 
@@ -287,7 +287,7 @@ fn no_certificate() -> rustls::ClientConfig {
     client_builder().with_no_client_auth()
 }
 
-fn certificate_of(node: &Node) -> rustls::ClientConfig {
+pub fn certificate_of(node: &Node) -> rustls::ClientConfig {
     let identity = &node.here.identity;
     client_builder().with_client_auth_cert(vec![identity.certificate().clone()], identity.tls_key()).unwrap()
 }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use std::sync::Arc;
 use tower::ServiceExt as _;
 use watari::access::{Role, session};
+use watari::config::Config;
 use watari::exchange::Institution;
 use watari::web::PageState;
 
@@ -15,11 +16,20 @@ pub const ORIGIN: &str = "https://desk.example:8443";
 
 /// All pages of an institution.
 pub fn pages(here: &Institution) -> Router {
-    let state = PageState::new(here.clone(), Arc::new(tokio::sync::Notify::new()));
+    pages_under(here, &Config::default())
+}
+
+/// The same, under a configuration of its own.
+pub fn pages_under(here: &Institution, config: &Config) -> Router {
+    let state = PageState::new(here.clone(), Arc::new(tokio::sync::Notify::new()), config);
     watari::web::router(state.clone())
         .merge(watari::intake::pages::router(state.clone()))
         .merge(watari::referral::pages::router(state.clone()))
         .merge(watari::cohort::pages::router(state))
+}
+
+fn desk_of(router: Router) -> Desk {
+    Desk { router, cookies: Vec::new(), language: "en" }
 }
 
 /// An answer.
@@ -57,13 +67,18 @@ pub struct Desk {
 impl Desk {
     /// A browser nobody has signed in with.
     pub fn stranger(here: &Institution) -> Self {
-        Self { router: pages(here), cookies: Vec::new(), language: "en" }
+        desk_of(pages(here))
     }
 
     /// Somebody signed in through a link, as people are.
     pub async fn signed_in(here: &Institution, role: Role) -> Self {
+        Self::signed_in_under(here, role, &Config::default()).await
+    }
+
+    /// The same, at a node with a configuration of its own.
+    pub async fn signed_in_under(here: &Institution, role: Role, config: &Config) -> Self {
         let secret = session::create_link(&here.store, here.clock.as_ref(), "okafor", role).unwrap();
-        let mut desk = Self::stranger(here);
+        let mut desk = desk_of(pages_under(here, config));
         let page = desk.post(&format!("/sign-in/{secret}"), &[]).await;
         assert_eq!(page.status, StatusCode::SEE_OTHER);
         desk

@@ -8,7 +8,7 @@ use watari::web::language::Language;
 use watari::web::texts::Texts;
 
 /// Families of keys that are put together from a code.
-const FAMILIES: [&str; 24] = [
+const FAMILIES: [&str; 23] = [
     "language-",
     "role-",
     "country-",
@@ -23,7 +23,6 @@ const FAMILIES: [&str; 24] = [
     "spoken-",
     "gender-",
     "state-",
-    "flag-",
     "event-",
     "delivery-",
     "act-",

@@ -1,7 +1,12 @@
 //! The cohort pages: a form that keeps what was typed, and answers that say no more than the nodes allowed.
 
+use std::time::{Duration, Instant};
+
 use axum::http::StatusCode;
+use serde_json::json;
 use watari::access::Role;
+use watari::config::{CohortConfig, Config};
+use watari::fhir::systems;
 use watari::store::cohorts::{Answer, Question};
 use watari::store::{Change, Changes};
 
@@ -73,4 +78,45 @@ async fn an_incomplete_question_comes_back_as_typed() {
     let page = desk.post("/cohorts", &[("do", "json"), ("json", "{\"no\":1}")]).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     page.says("The question cannot be used").says("&#34;no&#34;:1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nodes_own_protection_holds_and_a_silent_partner_is_not_waited_for() {
+    let (toronto, _, _) = pair();
+    // Somebody listens where Tokyo is said to be, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut tokyo = toronto.peer("tokyo");
+    tokyo.url = format!("https://{}", silent.local_addr().unwrap());
+    toronto.here.store.commit(Changes::new().with(Change::PutPeer(tokyo))).unwrap();
+    for person in 0..15 {
+        let id = format!("p{person}");
+        let mut result = json!({
+            "resourceType": "Observation", "status": "final", "effectiveDateTime": "2025-01-01",
+            "code": {"coding": [{"system": systems::LOINC, "code": "4548-4"}]},
+            "valueQuantity": {"value": 8, "unit": "%", "system": systems::UCUM, "code": "%"},
+        });
+        let country = toronto.here.config.country;
+        crate::cohort::put(&toronto.here.store, country, "Observation", &format!("hba1c-{person}"), &id, &mut result);
+    }
+    let asked = [
+        ("do", "form"),
+        ("must-1-code", "hba1c"),
+        ("must-1-comparator", "ge"),
+        ("must-1-value", "7"),
+        ("must-1-unit", "%"),
+    ];
+    for (threshold, status, count) in [(10, "ok", Some(20)), (20, "too-few", None)] {
+        let mut config = Config { cohort: CohortConfig { threshold, rounding: 10 }, ..Config::default() };
+        config.inside.request_seconds = 7;
+        let mut desk = Desk::signed_in_under(&toronto.here, Role::Researcher, &config).await;
+        let start = Instant::now();
+        let page = desk.post("/cohorts", &asked).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.body);
+        assert!(start.elapsed() < Duration::from_secs(config.inside.request_seconds), "{:?}", start.elapsed());
+        let sha256 = page.location().rsplit('/').next().unwrap().to_owned();
+        let answers = toronto.here.store.view(|view| view.answers(&sha256)).unwrap();
+        let kept = |node: &str| answers.iter().find(|answer| answer.node == node).unwrap();
+        assert_eq!((kept("toronto").status.as_str(), kept("toronto").count), (status, count), "{threshold}");
+        assert_eq!(kept("tokyo").status, "no-answer");
+    }
 }

@@ -60,3 +60,25 @@ async fn the_style_sheet_is_kept_by_its_digest() {
     assert!(address.contains("?v="));
     assert_eq!(home.headers.get(header::CACHE_CONTROL).unwrap(), "no-store");
 }
+
+#[tokio::test]
+async fn no_address_leads_the_language_switch_to_another_host() {
+    use tower::ServiceExt as _;
+    let side = tokyo();
+    let state = watari::web::PageState::new(
+        side.here.clone(),
+        std::sync::Arc::new(tokio::sync::Notify::new()),
+        &watari::config::Config::default(),
+    );
+    let app = watari::routes::inside(state);
+    for path in ["//evil.example/", "/\\evil.example/", "///evil.example/"] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let answer = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        let links: Vec<&str> = body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(links.iter().any(|link| link.starts_with("/evil.example/?lang=")), "{links:?}");
+        assert!(links.iter().all(|link| !link.starts_with("//") && !link.starts_with("/\\")), "{links:?}");
+    }
+}

@@ -201,3 +201,68 @@ async fn each_look_at_a_patient_is_audited() {
     let trail = toronto.here.store.view(|view| view.audit_tail(1)).map_err(|error: StoreError| error).unwrap();
     assert_eq!((trail[0].entry.action.as_str(), trail[0].entry.target.as_str()), ("referral.read", id.as_str()));
 }
+
+fn hidden<'a>(body: &'a str, name: &str) -> &'a str {
+    let start = body.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+    start.split('"').next().unwrap()
+}
+
+#[tokio::test]
+async fn a_double_click_sends_one_referral() {
+    let (toronto, _, _) = pair();
+    let mut desk = Desk::signed_in(&toronto.here, Role::Clinician).await;
+    let first = desk.get("/referrals/new").await;
+    let service = ("service", "tokyo/regenerative-medicine");
+    let nonce = hidden(&first.body, "nonce").to_owned();
+    let page = desk.post("/referrals/new", &[("do", "consent"), service, ("nonce", &nonce)]).await;
+    assert_eq!(hidden(&page.body, "nonce"), nonce, "the form stays the same form");
+    let whole = |reason, nonce| {
+        vec![
+            ("do", "send"),
+            service,
+            ("patient", "p1"),
+            ("priority", "urgent"),
+            ("reason", reason),
+            ("consent", "yes"),
+            ("consent_language", "fr"),
+            ("consent_for", "tokyo"),
+            ("nonce", nonce),
+        ]
+    };
+    let once = desk.post("/referrals/new", &whole("Gonarthrose", &nonce)).await;
+    let twice = desk.post("/referrals/new", &whole("Gonarthrose", &nonce)).await;
+    assert_eq!((once.status, once.location()), (StatusCode::SEE_OTHER, twice.location()));
+    let sent = || toronto.here.store.view(|view| view.referrals("sent", 10)).map_err(|e: StoreError| e).unwrap().len();
+    assert_eq!((sent(), toronto.queued().len()), (1, 1));
+    // Two who click at the same moment.
+    let click = || {
+        let draft = referral::Draft { nonce: "n".to_owned(), ..draft() };
+        let here = toronto.here.clone();
+        std::thread::spawn(move || referral::send(&here, &clinician(), &draft).unwrap())
+    };
+    let (one, other) = (click(), click());
+    assert_eq!(one.join().unwrap(), other.join().unwrap());
+    assert_eq!(sent(), 2);
+    // Gone back, changed, and sent again: a referral of its own, not one that only seems to be sent.
+    let changed = desk.post("/referrals/new", &whole("Coxarthrose", &nonce)).await;
+    assert_ne!(changed.location(), once.location());
+    assert_eq!(sent(), 3);
+}
+
+#[tokio::test]
+async fn a_double_click_acts_once() {
+    let (_, tokyo, _, id) = sent().await;
+    let mut desk = Desk::signed_in(&tokyo.here, Role::Clinician).await;
+    let address = |act: &str| format!("/referrals/{id}/{act}");
+    for (act, value) in [("ask", "Imagerie?"), ("accept", ""), ("schedule", "2026-12-01T10:30")] {
+        let page = desk.get(&format!("/referrals/{id}")).await;
+        let form = page.body.split(&format!("action=\"{}\"", address(act))).nth(1).unwrap().to_owned();
+        let nonce = hidden(&form, "nonce");
+        for _ in 0..2 {
+            let page = desk.post(&address(act), &[("value", value), ("nonce", nonce)]).await;
+            assert_eq!(page.status, StatusCode::SEE_OTHER, "{act}");
+        }
+    }
+    assert_eq!(tokyo.words(&id), ["receive", "ask", "accept", "schedule"]);
+    assert_eq!(tokyo.queued().len(), 3);
+}

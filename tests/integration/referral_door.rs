@@ -22,7 +22,7 @@ async fn open(side: &Side, other: &Side, closed: watch::Receiver<bool>) {
     peer.url = format!("https://{}", listener.local_addr().unwrap());
     other.here.store.commit(Changes::new().with(Change::PutPeer(peer))).unwrap();
     let (here, app): (_, Router) = (side.here.clone(), endpoints::router(side.here.clone()));
-    tokio::spawn(async move { serve_outside(listener, here, OutsideConfig::default(), app, closed).await.unwrap() });
+    tokio::spawn(async move { serve_outside(listener, here, OutsideConfig::default(), app, closed).unwrap().await });
 }
 
 async fn deliver_all(side: &Side, wire: &dyn Transport) {

@@ -77,6 +77,7 @@ fn pack(case: &str) -> Package {
         consent_language: text("consent_language"),
         interpreter: order["interpreter"].as_str().map(str::to_owned),
         travel: text("travel"),
+        nonce: String::new(),
     };
     let gathered =
         store.view(|view| documents::gather(view, &draft.patient)).map_err(|e: StoreError| e).unwrap().unwrap();

@@ -233,6 +233,7 @@ pub fn draft() -> Draft {
         consent_language: "fr".to_owned(),
         interpreter: Some("fr".to_owned()),
         travel: "Wheelchair".to_owned(),
+        nonce: String::new(),
     }
 }
 

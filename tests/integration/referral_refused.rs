@@ -293,3 +293,30 @@ proptest::proptest! {
         proptest::prop_assert!(referral::incoming::read(&bytes).is_err());
     }
 }
+
+#[test]
+fn a_text_longer_than_any_act_may_carry() {
+    let (toronto, tokyo, _) = pair();
+    let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    let package = toronto.queued().remove(0);
+    toronto.hand(&package, &tokyo).unwrap();
+    let longest = referral::message::LONGEST_TEXT;
+    referral::act(&tokyo.here, &clinician(), &id, &Act::Ask { text: "x".repeat(longest) }).unwrap();
+    let question: Value = serde_json::from_slice(&tokyo.queued()[0].body).unwrap();
+    let longer = forged(&tokyo, &toronto, question.clone(), |m| {
+        resource(m, "Communication")["payload"][0]["contentString"] = json!("x".repeat(longest + 1));
+    });
+    assert_eq!(error(longer).kind(), Kind::Unprocessable);
+    forged(&tokyo, &toronto, question, |_| {}).unwrap();
+}
+
+#[test]
+fn a_name_twice_is_not_read_one_way_or_the_other() {
+    let (toronto, _, _) = pair();
+    let mut message = package(&toronto);
+    message["entry"][0]["resource"]["id"] = json!(NEW);
+    let text = message.to_string().replacen("\"type\":\"message\"", "\"type\":\"message\",\"type\":\"message\"", 1);
+    let refused = watari::referral::incoming::read(text.as_bytes()).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Malformed);
+    assert!(watari::referral::incoming::read(message.to_string().as_bytes()).is_ok());
+}

@@ -232,6 +232,18 @@ async fn many_copies_of_one_message_are_one_referral() {
 /// Two people act at the same moment: contradicting acts leave one winner, questions both get through, and no two
 /// messages carry the same number.
 #[tokio::test]
+async fn all_messages_of_a_referral_are_one_stream_at_each_end() {
+    let (toronto, tokyo, _) = pair();
+    let id = sent(&toronto, &tokyo).await;
+    let other = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
+    act(&toronto, &id, Act::RequestCancel { reason: text("moved") });
+    let streams: Vec<String> = toronto.queued().into_iter().map(|delivery| delivery.stream).collect();
+    assert_eq!(streams, [other, id.clone()]);
+    act(&tokyo, &id, Act::Accept);
+    assert_eq!(tokyo.queued()[0].stream, id);
+}
+
+#[tokio::test]
 async fn two_people_at_once() {
     for _ in 0..5 {
         let (toronto, tokyo, _) = pair();
@@ -279,10 +291,12 @@ async fn a_package_that_cannot_be_delivered_fails_and_says_so() {
     let (toronto, tokyo, clock) = pair();
     let wire = Wire::default();
     let id = referral::send(&toronto.here, &clinician(), &draft()).unwrap();
-    wire.down(1);
-    deliver(&wire, &toronto, &tokyo).await;
-    assert_eq!(toronto.state(&id), "requested");
-    clock.advance(SignedDuration::from_hours(73));
+    for _ in 0..9 {
+        wire.down(1);
+        deliver(&wire, &toronto, &tokyo).await;
+        assert_eq!(toronto.state(&id), "requested");
+        clock.advance(SignedDuration::from_hours(9));
+    }
     wire.down(1);
     deliver(&wire, &toronto, &tokyo).await;
     assert_eq!(toronto.state(&id), "failed");

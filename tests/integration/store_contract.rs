@@ -5,8 +5,9 @@ use std::sync::Arc;
 use watari::fhir::search::{Criterion, Match, Search};
 use watari::store::audit::{AuditEntry, chain_hash};
 use watari::store::deliveries::{Claim, Delivery, SeenMessage};
+use watari::store::peers::{Peer, SigningKey};
 use watari::store::records::{FactQuery, IndexRow, IndexValue, QuantityRange, ResourceWrite, StoredResource};
-use watari::store::{Change, Changes, CommitError, Expect, Handle, StoreError, sqlite::SqliteStore};
+use watari::store::{Change, Changes, CommitError, Expect, Handle, PeerState, StoreError, sqlite::SqliteStore};
 
 /// Opens a store on a folder; opening the same folder again is a restart.
 type Open = fn(&std::path::Path) -> Handle;
@@ -53,6 +54,7 @@ fn delivery(message_id: &str, peer: &str) -> Delivery {
     Delivery {
         message_id: message_id.into(),
         peer: peer.into(),
+        stream: message_id.into(),
         path: "/peer/v1/fhir/$process-message".into(),
         content_type: "application/fhir+json".into(),
         purpose: "TREAT".into(),
@@ -172,7 +174,9 @@ fn a_delivery_is_leased_once_and_again_after_the_lease_has_run_out() {
             lease: lease.into(),
             now: now.into(),
             lease_until: until.into(),
+            bytes_per_second: 10,
             limit: 10,
+            per_peer: 4,
         };
         let first = store.claim(&claim("w1", "2026-01-01T00:00:01.000Z", "2026-01-01T00:01:01.000Z")).unwrap();
         assert_eq!(first.len(), 1);
@@ -188,22 +192,154 @@ fn a_delivery_is_leased_once_and_again_after_the_lease_has_run_out() {
     });
 }
 
+fn claimed(store: &Handle, now: &str, lease_until: &str, limit: usize, per_peer: usize) -> Vec<String> {
+    let claim = Claim {
+        lease: "w".into(),
+        now: now.into(),
+        lease_until: lease_until.into(),
+        bytes_per_second: 1024,
+        limit,
+        per_peer,
+    };
+    let mut ids: Vec<_> = store.claim(&claim).unwrap().into_iter().map(|delivery| delivery.message_id).collect();
+    ids.sort();
+    ids
+}
+
 #[test]
-fn messages_to_one_peer_leave_in_order_and_do_not_hold_up_another_peer() {
+fn messages_of_one_stream_leave_in_order_and_hold_up_no_other_stream_or_peer() {
     for_each_store(|_, folder, open| {
         let store = open(folder);
-        for (id, peer) in [("m1", "tokyo"), ("m2", "tokyo"), ("m3", "osaka")] {
-            store.commit(Changes::new().with(Change::Queue(delivery(id, peer)))).unwrap();
+        for (id, peer, stream) in
+            [("m1", "tokyo", "r1"), ("m2", "tokyo", "r1"), ("m3", "tokyo", "r2"), ("m4", "osaka", "r1")]
+        {
+            let queued = Delivery { stream: stream.into(), ..delivery(id, peer) };
+            store.commit(Changes::new().with(Change::Queue(queued))).unwrap();
         }
-        let claim = Claim {
-            lease: "w".into(),
-            now: "2026-01-02T00:00:00.000Z".into(),
-            lease_until: "2026-01-02T00:01:00.000Z".into(),
-            limit: 10,
+        let (now, until) = ("2026-01-02T00:00:00.000Z", "2026-01-02T00:01:00.000Z");
+        assert_eq!(claimed(&store, now, until, 10, 4), ["m1", "m3", "m4"]);
+        let later =
+            Change::RetryAt { message_id: "m1".into(), at: "2026-01-03T00:00:00.000Z".into(), error: "later".into() };
+        let done = Change::Delivered { message_id: "m3".into(), receipt: "r".into(), at: now.into() };
+        store.commit(Changes::new().with(later).with(done)).unwrap();
+        assert!(claimed(&store, now, until, 10, 4).is_empty(), "m2 waits for m1, which is not due");
+        let queued = Delivery { stream: "r2".into(), ..delivery("m5", "tokyo") };
+        store.commit(Changes::new().with(Change::Queue(queued))).unwrap();
+        assert_eq!(claimed(&store, now, until, 10, 4), ["m5"], "another stream does not wait for m1");
+        let gone = Change::GiveUp { message_id: "m1".into(), error: "refused".into() };
+        store.commit(Changes::new().with(gone)).unwrap();
+        assert_eq!(claimed(&store, now, until, 10, 4), ["m2"]);
+    });
+}
+
+#[test]
+fn a_peer_has_a_few_messages_under_lease_and_those_due_longest_come_first() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let (now, until) = ("2026-01-02T00:00:00.000Z", "2026-01-02T00:01:00.000Z");
+        for (id, due) in [("m1", 30), ("m2", 20), ("m3", 10), ("m4", 40)] {
+            let next_attempt_at = format!("2026-01-01T00:00:{due}.000Z");
+            let queued = Delivery { next_attempt_at, ..delivery(id, "tokyo") };
+            store.commit(Changes::new().with(Change::Queue(queued))).unwrap();
+        }
+        store.commit(Changes::new().with(Change::Queue(delivery("m5", "osaka")))).unwrap();
+        assert_eq!(claimed(&store, now, until, 1, 2), ["m5"]);
+        assert_eq!(claimed(&store, now, until, 10, 2), ["m2", "m3"]);
+        assert!(claimed(&store, now, until, 10, 2).is_empty(), "two are under way");
+        let done = Change::Delivered { message_id: "m3".into(), receipt: "r".into(), at: now.into() };
+        store.commit(Changes::new().with(done)).unwrap();
+        assert_eq!(claimed(&store, now, until, 10, 2), ["m1"]);
+    });
+}
+
+#[test]
+fn the_lease_of_a_larger_message_is_longer() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let queued = Delivery { body: vec![b' '; 30 * 1024], ..delivery("m1", "tokyo") };
+        store.commit(Changes::new().with(Change::Queue(queued))).unwrap();
+        let (now, until) = ("2026-01-02T00:00:00.000Z", "2026-01-02T00:00:45.500Z");
+        assert_eq!(claimed(&store, now, until, 10, 4), ["m1"]);
+        let later = "2026-01-02T00:10:00.000Z";
+        assert!(claimed(&store, "2026-01-02T00:01:15.499Z", later, 10, 4).is_empty());
+        assert_eq!(claimed(&store, "2026-01-02T00:01:15.500Z", later, 10, 4), ["m1"]);
+    });
+}
+
+fn peer(id: &str, certificate: &str, key: &str, paired_at: &str) -> Peer {
+    Peer {
+        id: id.into(),
+        names: "{}".into(),
+        country: "jp".into(),
+        url: "https://h".into(),
+        certificate_sha256: certificate.into(),
+        signing_key: key.into(),
+        status: "active".into(),
+        paired_at: paired_at.into(),
+        services: "[]".into(),
+    }
+}
+
+fn read_peer(store: &Handle, id: &str) -> Option<Peer> {
+    store.view(|view| view.peer(id)).unwrap()
+}
+
+#[test]
+fn what_was_read_of_a_peer_can_be_made_a_condition() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let tokyo = peer("tokyo", "c1", "k1", "2026-01-01T00:00:00.000Z");
+        let with = |state: Option<PeerState>| {
+            let services = Change::PutServices { peer: "tokyo".into(), services: "[1]".into() };
+            let expect = Expect::PeerIs { id: "tokyo".into(), state };
+            store.commit(Changes::new().expecting(expect).with(services))
         };
-        let mut ids: Vec<_> = store.claim(&claim).unwrap().into_iter().map(|delivery| delivery.message_id).collect();
-        ids.sort();
-        assert_eq!(ids, ["m1", "m3"]);
+        let unexpected = |result| matches!(result, Err(CommitError::Unexpected(Expect::PeerIs { .. })));
+        let as_read = Some(PeerState::from(&tokyo));
+        assert!(unexpected(with(as_read.clone())), "not paired");
+        with(None).unwrap();
+        let moved = Peer { url: "https://new".into(), ..tokyo };
+        store.commit(Changes::new().with(Change::PutPeer(moved.clone()))).unwrap();
+        assert!(unexpected(with(None)));
+        with(as_read.clone()).unwrap();
+        assert_eq!(read_peer(&store, "tokyo").unwrap(), Peer { services: "[1]".into(), ..moved.clone() });
+        for changed in
+            [Peer { status: "revoked".into(), ..moved.clone() }, Peer { certificate_sha256: "c2".into(), ..moved }]
+        {
+            store.commit(Changes::new().with(Change::PutPeer(changed.clone()))).unwrap();
+            assert!(unexpected(with(as_read.clone())));
+            assert_eq!(read_peer(&store, "tokyo").unwrap(), changed);
+        }
+    });
+}
+
+#[test]
+fn one_certificate_is_of_one_peer() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let tokyo = peer("tokyo", "c1", "k1", "2026-01-01T00:00:00.000Z");
+        store.commit(Changes::new().with(Change::PutPeer(tokyo.clone()))).unwrap();
+        let osaka = peer("osaka", "c1", "k2", "2026-01-01T00:00:00.000Z");
+        assert!(matches!(store.commit(Changes::new().with(Change::PutPeer(osaka))), Err(CommitError::Store(_))));
+        assert_eq!((read_peer(&store, "tokyo"), read_peer(&store, "osaka")), (Some(tokyo), None));
+    });
+}
+
+#[test]
+fn every_signing_key_is_kept_with_the_time_it_was_first_pinned() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let (first, then) = ("2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z");
+        for (certificate, key, at) in [("c1", "k1", first), ("c2", "k2", then), ("c1", "k1", then)] {
+            store.commit(Changes::new().with(Change::PutPeer(peer("tokyo", certificate, key, at)))).unwrap();
+        }
+        let own = SigningKey { institution: "toronto".into(), jwk: "k3".into(), since: then.into() };
+        store.commit(Changes::new().with(Change::KeepKey(own.clone()))).unwrap();
+        let keys = |id: &str| store.view(|view| view.signing_keys(id)).unwrap();
+        let kept =
+            |jwk: &str, since: &str| SigningKey { institution: "tokyo".into(), jwk: jwk.into(), since: since.into() };
+        assert_eq!(keys("tokyo"), [kept("k1", first), kept("k2", then)]);
+        assert_eq!(keys("toronto"), [own]);
     });
 }
 

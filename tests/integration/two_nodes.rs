@@ -81,7 +81,7 @@ impl Node {
         };
         let (shutdown, stopped) = watch::channel(false);
         let (there, app) = (here.clone(), app(&here, &url));
-        let server = tokio::spawn(async move { serve_outside(listener, there, config, app, stopped).await.unwrap() });
+        let server = tokio::spawn(async move { serve_outside(listener, there, config, app, stopped).unwrap().await });
         Self { here, url, address, shutdown, server: Some(server), _folder: folder }
     }
 
@@ -112,7 +112,12 @@ impl Node {
 
     /// Seals a message for `to` and puts it into the outbox.
     pub fn queue(&self, to: &Node, message_id: &str, body: &[u8]) -> Delivery {
-        let delivery = self.seal(to, message_id, body);
+        self.queue_in(to, message_id, message_id, body)
+    }
+
+    /// As [`Node::queue`], in a stream with others.
+    pub fn queue_in(&self, to: &Node, stream: &str, message_id: &str, body: &[u8]) -> Delivery {
+        let delivery = Delivery { stream: stream.to_owned(), ..self.seal(to, message_id, body) };
         self.here.store.commit(Changes::new().with(Change::Queue(delivery.clone()))).unwrap();
         delivery
     }

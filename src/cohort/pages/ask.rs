@@ -1,5 +1,7 @@
 //! `/cohorts`: the form, and the questions asked before. A question that cannot be used comes back with everything typed.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,6 +12,7 @@ use super::builder::{self, MUST, MUST_NOT, RowError};
 use super::choices::{CHOICES, COMPARATORS, Group, UNITS};
 use super::explain;
 use crate::access::permit::Permission;
+use crate::cohort::answer::CohortPolicy;
 use crate::cohort::{self, CohortError};
 use crate::server::problem::Problem;
 use crate::store::StoreError;
@@ -22,6 +25,9 @@ use crate::web::signed_in::SignedIn;
 
 /// Earlier questions shown.
 const MOST: usize = 30;
+
+/// Kept of the time for a page to write answers and page; also the least that peers are waited for.
+const FOR_THE_PAGE: Duration = Duration::from_secs(5);
 
 /// An option of a select.
 pub struct Opt {
@@ -88,13 +94,19 @@ pub async fn submitted(State(state): State<PageState>, submitted: Submitted) -> 
             }
         }
     };
-    match cohort::ask(&state.here, &who.staff, question.as_bytes()).await {
+    let policy = CohortPolicy::of(&state.cohort);
+    match cohort::ask(&state.here, &who.staff, question.as_bytes(), &policy, patience(&state)).await {
         Ok(sha256) => Ok(see(&format!("/cohorts/{sha256}"))),
         Err(CohortError::Question(reason)) => {
             form(&state, &who.frame, &fields, &[], Some(reason), StatusCode::UNPROCESSABLE_ENTITY).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// How long peers are waited for: so long that the page itself is still answered in time.
+fn patience(state: &PageState) -> Duration {
+    state.within.saturating_sub(FOR_THE_PAGE).max(FOR_THE_PAGE)
 }
 
 async fn form(

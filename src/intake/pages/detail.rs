@@ -57,6 +57,7 @@ struct DetailPage<'a> {
     received: Markup,
     bytes: String,
     totals: Vec<(Markup, String)>,
+    warnings: Vec<String>,
     segments: Vec<Segment>,
     written: Vec<Written>,
     content: String,
@@ -129,6 +130,7 @@ fn render(
         received: f.moment(&message.received_at),
         bytes: f.t.count("message-bytes", message.raw.len() as u64),
         totals: totals(f, &losses),
+        warnings: losses.warnings.clone(),
         segments: segments(f, &losses),
         written: names(message)
             .into_iter()

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::detail;
 use crate::access::permit::Permission;
 use crate::fault::Kind;
+use crate::ids;
 use crate::referral::{self, Act};
 use crate::server::problem::Problem;
 use crate::web::PageState;
@@ -66,6 +67,8 @@ pub struct ActForm {
     pub next: bool,
     /// Show the form unfolded.
     pub open: bool,
+    /// Drawn with the form, so that a double click acts once.
+    pub nonce: String,
 }
 
 /// An act that was tried and could not be read.
@@ -124,6 +127,7 @@ pub fn forms(f: &Frame, allowed: &[&str], expected: Expected, failed: Option<&Fa
                 grave,
                 next,
                 open: next || failed.is_some(),
+                nonce: ids::fresh(),
             }
         })
         .collect()
@@ -148,7 +152,8 @@ pub async fn act(
     };
     let (here, staff) = (state.here.clone(), form.who.staff.clone());
     let address = format!("/referrals/{id}");
-    blocking(move || referral::act(&here, &staff, &id, &act)).await?;
+    let nonce = form.fields.get("nonce").to_owned();
+    blocking(move || referral::act_once(&here, &staff, &id, &act, &nonce)).await?;
     state.wake.notify_one();
     Ok(see(&address))
 }

@@ -14,6 +14,7 @@ use crate::access::permit::Permission;
 use crate::fhir;
 use crate::fhir::search::{Criterion, Match, Search};
 use crate::harmonise::fold::fold;
+use crate::ids;
 use crate::referral::party::Party;
 use crate::referral::{self, Draft, ReferralError, consent, reading};
 use crate::server::problem::Problem;
@@ -95,6 +96,7 @@ struct ComposePage<'a> {
     travel: &'a str,
     consent_texts: Vec<ConsentText>,
     consented: bool,
+    nonce: String,
 }
 
 /// What the page reads.
@@ -157,6 +159,7 @@ fn draft(fields: &Fields) -> Draft {
         consent_language: consent_language(fields).to_owned(),
         interpreter: SPOKEN.into_iter().find(|code| *code == fields.get("interpreter")).map(str::to_owned),
         travel: fields.get("travel").to_owned(),
+        nonce: fields.get("nonce").to_owned(),
     }
 }
 
@@ -187,6 +190,12 @@ fn placed(field: &str, problem: String) -> Errors {
     };
     *place = Some(problem);
     errors
+}
+
+/// Of this form from its first page to its sending.
+fn nonce(fields: &Fields) -> String {
+    let known = fields.get("nonce");
+    if known.is_empty() { ids::fresh() } else { known.to_owned() }
 }
 
 fn consent_language(fields: &Fields) -> &str {
@@ -242,6 +251,7 @@ async fn form(
         consent_texts: peer.map(|peer| consent_texts(state, f, fields, peer)).unwrap_or_default(),
         // A tick given for one institution is not carried over to another.
         consented: fields.has("consent") && peer.is_some_and(|peer| fields.get("consent_for") == peer.id),
+        nonce: nonce(fields),
     };
     page_with(status, &page)
 }

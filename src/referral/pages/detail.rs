@@ -152,7 +152,7 @@ fn render(
     status: StatusCode,
 ) -> Result<Response, Problem> {
     let referral = &case.referral;
-    let summary = reading::package_summary(&referral.package);
+    let summary = reading::package_summary(&referral.package, f.t.tag());
     let is_received = referral.role == "received";
     let peer = case.peer.as_ref();
     let peer_text = peer.map_or_else(|| referral.peer.clone(), |peer| peer_name(peer, f.t.tag()));

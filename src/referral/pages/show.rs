@@ -49,8 +49,10 @@ pub struct RowShown {
     pub codes: Vec<CodeShown>,
     /// Statuses in words.
     pub statuses: Vec<String>,
-    /// Dosage, reaction.
-    pub detail: Option<Markup>,
+    /// Dosage, reactions, notes.
+    pub details: Vec<Markup>,
+    /// The last day, of a medication that is over by its dates.
+    pub ended: Option<Markup>,
     /// When.
     pub at: Option<Markup>,
 }
@@ -63,6 +65,8 @@ pub struct CodeShown {
     pub code: String,
     /// The system's word.
     pub display: Option<Markup>,
+    /// How a code that was added stands to the recorded ones.
+    pub mapped: Option<&'static str>,
 }
 
 /// A result.
@@ -77,10 +81,12 @@ pub struct ResultShown {
     pub absent: Option<String>,
     /// In other units: quantity, rule.
     pub converted: Vec<(String, String)>,
-    /// Range as reported.
-    pub range: Option<String>,
+    /// Ranges as reported.
+    pub ranges: Vec<Markup>,
     /// Interpretation in words.
-    pub flags: Vec<String>,
+    pub flags: Vec<Markup>,
+    /// Notes.
+    pub notes: Vec<Markup>,
     /// Status in words, unless final.
     pub status: Option<String>,
     /// When.
@@ -130,6 +136,8 @@ pub fn lists(f: &Frame, summary: &Summary) -> Vec<ListShown> {
                 ListKind::Problems => ("problems", "problems"),
                 ListKind::Allergies => ("allergies", "allergies"),
                 ListKind::Medications => ("medications", "medications"),
+                ListKind::Immunizations => ("immunizations", "immunizations"),
+                ListKind::Procedures => ("procedures", "procedures"),
             };
             ListShown {
                 anchor,
@@ -175,7 +183,8 @@ fn row(f: &Frame, kind: ListKind, item: &Item) -> RowShown {
         text: f.words(&text),
         codes: codes(f, &item.codes),
         statuses: item.statuses.iter().map(state).collect(),
-        detail: item.detail.as_deref().map(|detail| f.words(detail)),
+        details: item.details.iter().map(|detail| f.words(detail)).collect(),
+        ended: item.ended.as_deref().map(|day| f.date(day)),
         at: item.at.as_deref().map(|at| f.moment(at)),
     }
 }
@@ -187,6 +196,7 @@ fn codes(f: &Frame, codes: &[Code]) -> Vec<CodeShown> {
             system: one.system.clone(),
             code: one.code.clone(),
             display: one.display.as_deref().map(|display| f.words(display)),
+            mapped: one.mapped,
         })
         .collect()
 }
@@ -202,8 +212,9 @@ fn measured(f: &Frame, result: &Measured) -> ResultShown {
             None => f.t.say("result-absent"),
         }),
         converted: result.converted.iter().map(|one| (one.quantity.clone(), one.rule.clone())).collect(),
-        range: result.range.clone(),
-        flags: result.flags.iter().map(|flag| f.t.code("flag", flag)).collect(),
+        ranges: result.ranges.iter().map(|range| f.words(range)).collect(),
+        flags: result.flags.iter().map(|flag| f.words(flag)).collect(),
+        notes: result.notes.iter().map(|note| f.words(note)).collect(),
         status: result.status.as_deref().map(|status| f.t.code("state", status)),
         at: result.at.as_deref().map(|at| f.moment(at)),
     }

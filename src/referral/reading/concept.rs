@@ -3,6 +3,10 @@
 use serde_json::Value;
 
 use super::Absence;
+use crate::documents::concept::{codings, mapping_sign, words};
+use crate::documents::course::{ended, is_past};
+use crate::documents::medication::medication;
+use crate::documents::particulars::particulars;
 use crate::fhir::{self, systems};
 
 /// IPS codes for "no information about" and "no known", <https://hl7.org/fhir/uv/ips/CodeSystem-absent-unknown-uv-ips.html>.
@@ -19,6 +23,8 @@ pub struct Code {
     pub code: String,
     /// The system's word for it, as recorded, if it differs from the item's own words.
     pub display: Option<String>,
+    /// `=` or `≈` before a code that a code map added; nothing before a recorded one.
+    pub mapped: Option<&'static str>,
 }
 
 /// An item of a list.
@@ -30,25 +36,19 @@ pub struct Item {
     pub codes: Vec<Code>,
     /// Status codes: clinical and verification status of a condition, status of a medication.
     pub statuses: Vec<String>,
-    /// Dosage or reaction, as written.
-    pub detail: Option<String>,
+    /// Dosage, reactions, severity, notes: a line each.
+    pub details: Vec<String>,
+    /// The last day of a medication that was over, by its own dates, when the summary was written.
+    pub ended: Option<String>,
+    /// Over by its dates or its status: shown behind the current ones.
+    pub past: bool,
     /// When it began or was noted, at its own precision.
     pub at: Option<String>,
 }
 
-/// The text of a CodeableConcept or Annotation: its own words, else a coding's display, else a code.
-pub(super) fn text(concept: &Value) -> Option<String> {
-    let own = concept.get("text").and_then(Value::as_str);
-    let codings = || concept.get("coding").and_then(Value::as_array).into_iter().flatten();
-    let display = codings().find_map(|coding| coding.get("display")?.as_str());
-    let code = codings().find_map(|coding| coding.get("code")?.as_str());
-    own.or(display).or(code).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-/// The codes of a concept, each with what it adds to `shown`.
+/// The codes of a concept, each with what it adds to `shown`; recorded ones first.
 pub(super) fn codes(concept: &Value, shown: &str) -> Vec<Code> {
-    let codings = concept.get("coding").and_then(Value::as_array).into_iter().flatten();
-    codings
+    let mut codes: Vec<Code> = codings(concept)
         .filter_map(|coding| {
             let system = coding.get("system").and_then(Value::as_str).unwrap_or("");
             let display = coding.get("display").and_then(Value::as_str).map(str::trim);
@@ -56,9 +56,12 @@ pub(super) fn codes(concept: &Value, shown: &str) -> Vec<Code> {
                 system: short(system),
                 code: coding.get("code")?.as_str()?.to_owned(),
                 display: display.filter(|text| !text.is_empty() && *text != shown).map(str::to_owned),
+                mapped: mapping_sign(coding),
             })
         })
-        .collect()
+        .collect();
+    codes.sort_by_key(|code| code.mapped.is_some());
+    codes
 }
 
 /// The name people use for a code system.
@@ -93,26 +96,34 @@ pub(super) fn absence(resource: &Value) -> Option<Absence> {
     })
 }
 
-/// A condition, allergy or medication.
-pub(super) fn item(resource: &Value, all: &[&Value]) -> Item {
-    let concept = ["code", "medicationCodeableConcept"]
-        .into_iter()
-        .find_map(|name| resource.get(name))
-        .or_else(|| referenced(resource.get("medicationReference")?, all)?.get("code"));
-    let words = concept.and_then(text).unwrap_or_default();
+/// A condition, allergy, medication, immunization or procedure, as it stood at `at`, in the words of `language`.
+pub(super) fn item(resource: &Value, all: &[&Value], language: &str, at: &str) -> Item {
+    let find = |reference: &str| referenced(reference, all);
+    let drug = medication(resource, &find);
+    let own = ["code", "vaccineCode"].into_iter().find_map(|name| resource.get(name));
+    let concept = own.or(drug.code);
+    let mut details = particulars(language, resource);
+    let parts = drug.ingredients.join(" + ");
+    let name = concept.and_then(words).or_else(|| drug.display.map(str::to_owned));
+    if name.is_some() && !parts.is_empty() {
+        details.insert(0, parts.clone());
+    }
+    let name = name.unwrap_or(parts);
+    let is_drug = matches!(fhir::resource_type(resource), Some("MedicationRequest" | "MedicationStatement"));
     Item {
-        codes: concept.map(|concept| codes(concept, &words)).unwrap_or_default(),
+        codes: concept.map(|concept| codes(concept, &name)).unwrap_or_default(),
         statuses: statuses(resource),
-        detail: detail(resource),
-        at: at(resource),
-        text: words,
+        details,
+        ended: ended(resource, at).filter(|_| is_drug),
+        past: is_drug && is_past(resource, at),
+        at: self::at(resource),
+        text: name,
     }
 }
 
 /// The resource that a reference names by its id.
-fn referenced<'a>(reference: &Value, all: &[&'a Value]) -> Option<&'a Value> {
-    let target = reference.get("reference")?.as_str()?;
-    let id = target.rsplit(['/', ':']).next()?;
+fn referenced<'a>(reference: &str, all: &[&'a Value]) -> Option<&'a Value> {
+    let id = reference.rsplit(['/', ':']).next()?;
     all.iter().copied().find(|resource| fhir::id(resource) == Some(id))
 }
 
@@ -125,21 +136,21 @@ fn statuses(resource: &Value) -> Vec<String> {
     coded.chain(plain).collect()
 }
 
-fn detail(resource: &Value) -> Option<String> {
-    let list = |name: &str| resource.get(name).and_then(Value::as_array).into_iter().flatten();
-    let dosages = list("dosage").chain(list("dosageInstruction")).filter_map(|dosage| dosage.get("text")?.as_str());
-    let reactions = list("reaction").flat_map(|reaction| {
-        reaction.get("manifestation").and_then(Value::as_array).into_iter().flatten().filter_map(text)
-    });
-    let words: Vec<String> = dosages.map(str::to_owned).chain(reactions).collect();
-    (!words.is_empty()).then(|| words.join("; "))
-}
-
 fn at(resource: &Value) -> Option<String> {
-    const DATES: [&str; 6] =
-        ["onsetDateTime", "effectiveDateTime", "recordedDate", "authoredOn", "dateAsserted", "onsetString"];
-    let plain = DATES.into_iter().find_map(|name| resource.get(name)?.as_str());
-    let start =
-        || resource.pointer("/effectivePeriod/start").or_else(|| resource.pointer("/onsetPeriod/start"))?.as_str();
-    plain.or_else(start).map(str::to_owned)
+    // When it was comes before when it was written down.
+    const DATES: [&str; 12] = [
+        "/onsetDateTime",
+        "/effectiveDateTime",
+        "/effectivePeriod/start",
+        "/onsetPeriod/start",
+        "/onsetString",
+        "/occurrenceDateTime",
+        "/occurrenceString",
+        "/performedDateTime",
+        "/performedPeriod/start",
+        "/recordedDate",
+        "/authoredOn",
+        "/dateAsserted",
+    ];
+    DATES.into_iter().find_map(|path| resource.pointer(path)?.as_str()).map(str::to_owned)
 }

@@ -14,6 +14,7 @@ pub use observation::{Converted, Measured};
 pub use patient::{NameForm, Person, Script, person};
 pub use reply::{Reply, reply};
 
+use crate::documents::concept::words;
 use crate::fhir;
 
 /// Bundles are followed this deep: message, document, and no further surprises.
@@ -40,7 +41,7 @@ pub struct Summary {
     pub left_out: Vec<String>,
     /// The consent that came with it.
     pub consent: Option<ConsentShown>,
-    /// Problems, allergies, medications, in this order.
+    /// Problems, allergies, medications, in this order; immunizations and procedures where there are any.
     pub lists: Vec<List>,
     /// Results.
     pub results: Results,
@@ -80,6 +81,10 @@ pub enum ListKind {
     Allergies,
     /// Medications.
     Medications,
+    /// Immunizations.
+    Immunizations,
+    /// Procedures.
+    Procedures,
 }
 
 /// One list of the summary.
@@ -102,8 +107,9 @@ pub struct Results {
     pub absence: Absence,
 }
 
-/// Reads a package. Bytes that are not a bundle give an empty summary: everything is then shown as "no information".
-pub fn package_summary(bytes: &[u8]) -> Summary {
+/// Reads a package for a reader of `language`: that of the words around the recorded ones. Bytes that are not a bundle
+/// give an empty summary: everything is then shown as "no information".
+pub fn package_summary(bytes: &[u8], language: &str) -> Summary {
     let bundle: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let mut resources = Vec::new();
     gather(&bundle, 0, &mut resources);
@@ -113,7 +119,7 @@ pub fn package_summary(bytes: &[u8]) -> Summary {
     let composition = of("Composition").next();
     Summary {
         patient: of("Patient").next().map(person),
-        service: request.and_then(|request| concept::text(request.get("code")?)),
+        service: request.and_then(|request| words(request.get("code")?)),
         priority: request.and_then(|request| Some(request.get("priority")?.as_str()?.to_owned())),
         reasons: request.map(|request| texts(request.get("reasonCode"))).unwrap_or_default(),
         questions: request.map(|request| texts(request.get("note"))).unwrap_or_default(),
@@ -121,18 +127,8 @@ pub fn package_summary(bytes: &[u8]) -> Summary {
         interpreter: inputs(task, "interpreter").into_iter().next(),
         left_out: inputs(task, "left-out"),
         consent: of("Consent").next().map(consent),
-        lists: vec![
-            list(ListKind::Problems, "11450-4", &["Condition"], &resources, composition),
-            list(ListKind::Allergies, "48765-2", &["AllergyIntolerance"], &resources, composition),
-            list(
-                ListKind::Medications,
-                "10160-0",
-                &["MedicationStatement", "MedicationRequest"],
-                &resources,
-                composition,
-            ),
-        ],
-        results: results(&resources, composition),
+        lists: LISTS.iter().filter_map(|row| list(row, &resources, composition, language)).collect(),
+        results: results(&resources, composition, language),
     }
 }
 
@@ -151,7 +147,7 @@ fn gather<'a>(bundle: &'a Value, depth: usize, found: &mut Vec<&'a Value>) {
 
 fn texts(list: Option<&Value>) -> Vec<String> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(concept::text).collect()
+    items.filter_map(words).collect()
 }
 
 /// Values of the Task's inputs of a kind.
@@ -179,7 +175,26 @@ fn consent(consent: &Value) -> ConsentShown {
     }
 }
 
-fn list(kind: ListKind, section: &str, types: &[&str], resources: &[&Value], composition: Option<&Value>) -> List {
+/// Kind, section, resource types, and whether the list is shown when empty: what it then says matters for those a
+/// treating clinician must ask about.
+type Row = (ListKind, &'static str, &'static [&'static str], bool);
+
+const LISTS: &[Row] = &[
+    (ListKind::Problems, "11450-4", &["Condition"], true),
+    (ListKind::Allergies, "48765-2", &["AllergyIntolerance"], true),
+    (ListKind::Medications, "10160-0", &["MedicationStatement", "MedicationRequest"], true),
+    (ListKind::Immunizations, "11369-6", &["Immunization"], false),
+    (ListKind::Procedures, "47519-4", &["Procedure"], false),
+];
+
+fn list(
+    (kind, section, types, always): &Row,
+    resources: &[&Value],
+    composition: Option<&Value>,
+    language: &str,
+) -> Option<List> {
+    // What has ended is told as of the summary: the record may have moved on since, the package has not.
+    let at = composition.and_then(|one| one.get("date")?.as_str()).unwrap_or("");
     let mut items = Vec::new();
     let mut stated = None;
     for resource in resources {
@@ -188,17 +203,18 @@ fn list(kind: ListKind, section: &str, types: &[&str], resources: &[&Value], com
         }
         match concept::absence(resource) {
             Some(absence) => stated = Some(absence),
-            None => items.push(concept::item(resource, resources)),
+            None => items.push(concept::item(resource, resources, language, at)),
         }
     }
+    items.sort_by_key(|item| item.past);
     // A statement of absence beside actual items is contradicted by them.
     let absence = stated.or_else(|| empty_reason(composition, section)).unwrap_or_default();
-    List { kind, items, absence }
+    (*always || !items.is_empty()).then_some(List { kind: *kind, items, absence })
 }
 
-fn results(resources: &[&Value], composition: Option<&Value>) -> Results {
+fn results(resources: &[&Value], composition: Option<&Value>, language: &str) -> Results {
     let observations = resources.iter().filter(|one| fhir::resource_type(one) == Some("Observation"));
-    let mut items: Vec<Measured> = observations.map(|one| observation::measured(one)).collect();
+    let mut items: Vec<Measured> = observations.map(|one| observation::measured(one, language)).collect();
     items.sort_by(|a, b| b.at.cmp(&a.at));
     Results { items, absence: empty_reason(composition, "30954-2").unwrap_or_default() }
 }
@@ -232,7 +248,7 @@ mod tests {
     }
 
     fn allergies(bytes: &[u8]) -> List {
-        package_summary(bytes).lists.into_iter().find(|list| list.kind == ListKind::Allergies).unwrap()
+        package_summary(bytes, "en").lists.into_iter().find(|list| list.kind == ListKind::Allergies).unwrap()
     }
 
     fn section(reason: &str) -> Value {
@@ -271,11 +287,42 @@ mod tests {
             {"resource": {"resourceType": "Consent", "dateTime": "2026-11-24",
                 "sourceAttachment": {"language": "fr", "data": "ZCdhY2NvcmQ="}}}
         ]});
-        let summary = package_summary(&serde_json::to_vec(&message).unwrap());
+        let summary = package_summary(&serde_json::to_vec(&message).unwrap(), "en");
         assert_eq!(summary.reasons, ["Heart failure"]);
         assert_eq!(summary.questions, ["Cell sheet?"]);
         assert_eq!(summary.travel, ["wheelchair"]);
         assert_eq!(summary.interpreter.as_deref(), Some("fr"));
         assert_eq!(summary.consent.unwrap().text.as_deref(), Some("d'accord"));
+    }
+
+    #[test]
+    fn a_dose_without_text_and_an_ended_order_are_seen() {
+        let order = |name: &str, end: &str| {
+            json!({"resourceType": "MedicationRequest", "status": "active", "medicationCodeableConcept": {"text": name},
+                "dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "錠"}}],
+                    "timing": {"code": {"text": "１日２回朝夕食後"}, "repeat": {"boundsPeriod": {"end": end}}}}]})
+        };
+        let composition = json!({"resourceType": "Composition", "date": "2026-03-03T14:00:00.000Z"});
+        let document = json!({"resourceType": "Bundle", "type": "document", "entry": [
+            {"resource": composition}, {"resource": order("old", "2019-01-14")}, {"resource": order("new", "2026-04-01")}]});
+        let summary = package_summary(&serde_json::to_vec(&document).unwrap(), "en");
+        let drugs = summary.lists.into_iter().find(|list| list.kind == ListKind::Medications).unwrap().items;
+        let names: Vec<&str> = drugs.iter().map(|item| item.text.as_str()).collect();
+        assert_eq!(names, ["new", "old"]);
+        assert_eq!(drugs[0].details, ["dose: 1 錠 · １日２回朝夕食後 · period: – 2026-04-01"]);
+        assert_eq!((drugs[0].ended.as_deref(), drugs[1].ended.as_deref()), (None, Some("2019-01-14")));
+        assert_eq!(drugs[1].statuses, ["active"]);
+    }
+
+    #[test]
+    fn procedures_are_listed_where_there_are_any() {
+        let document = json!({"resourceType": "Bundle", "type": "document", "entry": [{"resource":
+            {"resourceType": "Procedure", "status": "completed", "code": {"text": "CABG"}, "performedDateTime": "2019"}}]});
+        let summary = package_summary(&serde_json::to_vec(&document).unwrap(), "en");
+        assert_eq!(summary.lists.len(), 4);
+        assert_eq!(
+            (summary.lists[3].items[0].text.as_str(), summary.lists[3].items[0].at.as_deref()),
+            ("CABG", Some("2019"))
+        );
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::concept::{self, Code};
-use crate::fhir::systems::HARMONISED_QUANTITY;
+use crate::documents::concept::{notes, words};
+use crate::documents::measured;
 
 /// A result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,10 +19,12 @@ pub struct Measured {
     pub absent: Option<String>,
     /// The same in other units.
     pub converted: Vec<Converted>,
-    /// Reference range, as reported.
-    pub range: Option<String>,
-    /// Interpretation codes: `H`, `L`, …
+    /// Reference ranges, as reported; each says its unit where the value stands in two.
+    pub ranges: Vec<String>,
+    /// Interpretations: code and word, or as recorded.
     pub flags: Vec<String>,
+    /// Notes of the laboratory.
+    pub notes: Vec<String>,
     /// Status code, unless `final`.
     pub status: Option<String>,
     /// When, at its own precision.
@@ -38,114 +41,24 @@ pub struct Converted {
 }
 
 /// Reads an Observation.
-pub(super) fn measured(observation: &Value) -> Measured {
+pub(super) fn measured(observation: &Value, language: &str) -> Measured {
     let code = observation.get("code");
-    let text = code.and_then(concept::text).unwrap_or_default();
-    let value = value(observation).or_else(|| components(observation)).unwrap_or_default();
+    let text = code.and_then(words).unwrap_or_default();
+    let converted = measured::converted(observation).into_iter();
     Measured {
         codes: code.map(|code| concept::codes(code, &text)).unwrap_or_default(),
-        absent: observation.get("dataAbsentReason").and_then(concept::text),
-        converted: converted(observation).into_iter().filter(|one| one.quantity != value).collect(),
-        range: range(observation),
-        flags: flags(observation),
+        absent: observation.get("dataAbsentReason").and_then(words),
+        converted: converted.map(|(quantity, rule)| Converted { quantity, rule }).collect(),
+        ranges: measured::ranges(language, observation),
+        flags: measured::flags(language, observation),
+        notes: notes(observation),
         status: observation.get("status").and_then(Value::as_str).filter(|one| *one != "final").map(str::to_owned),
         at: ["/effectiveDateTime", "/effectivePeriod/start", "/effectiveInstant", "/issued"]
             .into_iter()
             .find_map(|path| Some(observation.pointer(path)?.as_str()?.to_owned())),
+        value: measured::value(language, observation, &words).unwrap_or_default(),
         text,
-        value,
     }
-}
-
-/// `value[x]` in words. Numbers are taken from their source text.
-fn value(element: &Value) -> Option<String> {
-    if let Some(text) = element.get("valueQuantity").and_then(quantity) {
-        return Some(text);
-    }
-    if let Some(text) = element.get("valueCodeableConcept").and_then(concept::text) {
-        return Some(text);
-    }
-    if let Some(range) = element.get("valueRange") {
-        return interval(range.get("low"), range.get("high"));
-    }
-    if let Some(ratio) = element.get("valueRatio") {
-        return Some(format!("{} : {}", quantity(ratio.get("numerator")?)?, quantity(ratio.get("denominator")?)?));
-    }
-    const PLAIN: [&str; 5] = ["valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"];
-    PLAIN.into_iter().find_map(|name| match element.get(name)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(yes) => Some(yes.to_string()),
-        _ => None,
-    })
-}
-
-fn components(observation: &Value) -> Option<String> {
-    let parts: Vec<String> = observation
-        .get("component")?
-        .as_array()?
-        .iter()
-        .filter_map(|part| Some(format!("{} {}", concept::text(part.get("code")?)?, value(part)?)))
-        .collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// `< 0.50 mg/dL`.
-fn quantity(quantity: &Value) -> Option<String> {
-    let number = match quantity.get("value")? {
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    let word = |name: &str| quantity.get(name).and_then(Value::as_str).unwrap_or("");
-    let unit = if word("unit").is_empty() { word("code") } else { word("unit") };
-    Some(
-        [word("comparator"), number.as_str(), unit]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(" "),
-    )
-}
-
-fn interval(low: Option<&Value>, high: Option<&Value>) -> Option<String> {
-    match (low.and_then(quantity), high.and_then(quantity)) {
-        (Some(low), Some(high)) => match (low.rsplit_once(' '), high.rsplit_once(' ')) {
-            (Some((start, unit)), Some((end, same))) if unit == same => Some(format!("{start}–{end} {unit}")),
-            _ => Some(format!("{low} – {high}")),
-        },
-        (Some(low), None) => Some(format!("≥ {low}")),
-        (None, Some(high)) => Some(format!("≤ {high}")),
-        (None, None) => None,
-    }
-}
-
-fn range(observation: &Value) -> Option<String> {
-    let range = observation.get("referenceRange")?.as_array()?.first()?;
-    let text = range.get("text").and_then(Value::as_str).map(str::to_owned);
-    text.or_else(|| interval(range.get("low"), range.get("high")))
-}
-
-fn flags(observation: &Value) -> Vec<String> {
-    let listed = observation.get("interpretation").and_then(Value::as_array).into_iter().flatten();
-    listed.flat_map(|concept| crate::fhir::codings(concept).map(|(_, code)| code.to_owned()).take(1)).collect()
-}
-
-/// The extension stands on the Observation or on its quantity.
-fn converted(observation: &Value) -> Vec<Converted> {
-    let places = [observation.get("extension"), observation.pointer("/valueQuantity/extension")];
-    places
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_array)
-        .flatten()
-        .filter(|extension| extension.get("url").and_then(Value::as_str) == Some(HARMONISED_QUANTITY))
-        .filter_map(|extension| {
-            let parts = extension.get("extension").and_then(Value::as_array).into_iter().flatten();
-            let part = |url: &str| parts.clone().find(|part| part.get("url").and_then(Value::as_str) == Some(url));
-            let rule = part("rule").and_then(|part| part.get("valueString")?.as_str()).unwrap_or("").to_owned();
-            Some(Converted { quantity: quantity(part("quantity")?.get("valueQuantity")?)?, rule })
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -153,7 +66,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Measured {
-        measured(&serde_json::from_str(json).unwrap())
+        measured(&serde_json::from_str(json).unwrap(), "en")
     }
 
     #[test]
@@ -186,8 +99,8 @@ mod tests {
             "referenceRange":[{"low":{"value":3.9,"unit":"mmol/L"},"high":{"value":6.1,"unit":"mmol/L"}}],
             "interpretation":[{"coding":[{"code":"H"}]}]}"#,
         );
-        assert_eq!(result.value, "systolic 120 mmHg");
-        assert_eq!(result.range.as_deref(), Some("3.9–6.1 mmol/L"));
-        assert_eq!(result.flags, ["H"]);
+        assert_eq!(result.value, "systolic: 120 mmHg");
+        assert_eq!(result.ranges, ["3.9–6.1 mmol/L"]);
+        assert_eq!(result.flags, ["H high"]);
     }
 }

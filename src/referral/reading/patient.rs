@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::concept;
+use crate::documents::concept::words;
 use crate::fhir::systems::{EN_REPRESENTATION, PROPOSED_NAME};
 
 /// A patient as shown at the head of a page.
@@ -124,7 +125,7 @@ fn starts_in_kana_or_kanji(text: &str) -> bool {
 
 fn identifier(identifier: &Value) -> Option<(String, String)> {
     let value = identifier.get("value")?.as_str()?.to_owned();
-    let kind = identifier.get("type").and_then(concept::text);
+    let kind = identifier.get("type").and_then(words);
     let assigner = identifier.pointer("/assigner/display").and_then(Value::as_str).map(str::to_owned);
     let system = identifier.get("system").and_then(Value::as_str).map(concept::short);
     let label: Vec<String> = [kind, assigner.or(system)].into_iter().flatten().collect();

@@ -6,37 +6,39 @@ use super::Snapshot;
 use crate::store::StoreError;
 use crate::store::deliveries::{Claim, Delivery, DeliveryView, SeenMessage};
 
-const COLUMNS: &str = "message_id, peer, path, content_type, purpose, body, body_sha256, signature, status, created_at, \
+const COLUMNS: &str = "message_id, peer, stream, path, content_type, purpose, body, body_sha256, signature, status, created_at, \
                        next_attempt_at, attempts, last_error, receipt, delivered_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         message_id: row.get(0)?,
         peer: row.get(1)?,
-        path: row.get(2)?,
-        content_type: row.get(3)?,
-        purpose: row.get(4)?,
-        body: row.get(5)?,
-        body_sha256: row.get(6)?,
-        signature: row.get(7)?,
-        status: row.get(8)?,
-        created_at: row.get(9)?,
-        next_attempt_at: row.get(10)?,
-        attempts: row.get(11)?,
-        last_error: row.get(12)?,
-        receipt: row.get(13)?,
-        delivered_at: row.get(14)?,
+        stream: row.get(2)?,
+        path: row.get(3)?,
+        content_type: row.get(4)?,
+        purpose: row.get(5)?,
+        body: row.get(6)?,
+        body_sha256: row.get(7)?,
+        signature: row.get(8)?,
+        status: row.get(9)?,
+        created_at: row.get(10)?,
+        next_attempt_at: row.get(11)?,
+        attempts: row.get(12)?,
+        last_error: row.get(13)?,
+        receipt: row.get(14)?,
+        delivered_at: row.get(15)?,
     })
 }
 
 pub(super) fn queue(connection: &Connection, delivery: &Delivery) -> rusqlite::Result<()> {
     connection
         .prepare_cached(&format!(
-            "INSERT INTO delivery ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+            "INSERT INTO delivery ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         ))?
         .execute(params![
             delivery.message_id,
             delivery.peer,
+            delivery.stream,
             delivery.path,
             delivery.content_type,
             delivery.purpose,
@@ -54,22 +56,30 @@ pub(super) fn queue(connection: &Connection, delivery: &Delivery) -> rusqlite::R
     Ok(())
 }
 
-/// Leases due deliveries. Messages of one peer leave in the order they were committed: a message is not claimed while
-/// an older one to the same peer is still waiting, so that an update never overtakes the referral it belongs to.
+/// Leases due deliveries. Messages of one stream leave in the order they were committed: a message is not claimed while
+/// an older one of its stream is still waiting, so that an update never overtakes the referral it belongs to. Those due
+/// longest come first, and one peer has at most a few under lease.
 pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Delivery>> {
     let sql = format!(
-        "UPDATE delivery SET lease = ?1, lease_until = ?2, attempts = attempts + 1 WHERE message_id IN (
-             SELECT d.message_id FROM delivery d WHERE d.status = 'queued' AND d.next_attempt_at <= ?3
-             AND (d.lease_until IS NULL OR d.lease_until <= ?3)
-             AND NOT EXISTS (SELECT 1 FROM delivery older WHERE older.peer = d.peer AND older.status = 'queued'
-                             AND older.rowid < d.rowid)
-             ORDER BY d.rowid LIMIT ?4)
+        "WITH busy AS (
+             SELECT peer, COUNT(*) AS leased FROM delivery WHERE status = 'queued' AND lease_until > ?3 GROUP BY peer),
+         due AS (
+             SELECT d.message_id, d.next_attempt_at, d.rowid AS place, COALESCE(busy.leased, 0)
+                    + ROW_NUMBER() OVER (PARTITION BY d.peer ORDER BY d.next_attempt_at, d.rowid) AS turn
+             FROM delivery d LEFT JOIN busy ON busy.peer = d.peer
+             WHERE d.status = 'queued' AND d.next_attempt_at <= ?3 AND (d.lease_until IS NULL OR d.lease_until <= ?3)
+             AND NOT EXISTS (SELECT 1 FROM delivery older WHERE older.peer = d.peer AND older.stream = d.stream
+                             AND older.status = 'queued' AND older.rowid < d.rowid))
+         UPDATE delivery SET lease = ?1, attempts = attempts + 1,
+                lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', ?2, '+' || (length(body) / ?6) || ' seconds')
+         WHERE message_id IN (SELECT message_id FROM due WHERE turn <= ?5 ORDER BY next_attempt_at, place LIMIT ?4)
          RETURNING {COLUMNS}"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![claim.lease, claim.lease_until, claim.now, limit], read)?;
-    rows.collect()
+    let [limit, per_peer] = [claim.limit, claim.per_peer].map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+    let bytes_per_second = i64::try_from(claim.bytes_per_second.max(1)).unwrap_or(i64::MAX);
+    let values = params![claim.lease, claim.lease_until, claim.now, limit, per_peer, bytes_per_second];
+    statement.query_map(values, read)?.collect()
 }
 
 pub(super) fn lease_held(connection: &Connection, message_id: &str, lease: &str) -> rusqlite::Result<bool> {

@@ -51,22 +51,19 @@ pub fn decode(bytes: &[u8], country: Country, binding: bool) -> Result<Decoded, 
         }
         None => undeclared(bytes, country)?,
     };
-    // Not so for CP932, where half-width kana before kanji can be valid UTF-8 by accident.
-    if binding && looks_utf8(bytes, charset) && charset != Charset::ShiftJis && !declared.is_empty() {
-        return Err(refused(format!(
-            "the message is {} by MSH-18, but its bytes are UTF-8; correct MSH-18 or the sender's conversion",
-            charset.name()
-        )));
-    }
-    decode_as(bytes, charset).map(|text| Decoded { text, charset, warning: doubt(bytes, charset) }).or_else(|at| {
-        // An engine that converted to UTF-8 and left MSH-18 as it was: seven-bit sets cannot hold these bytes, and
-        // multi-byte UTF-8 is not valid by accident.
-        if matches!(charset, Charset::Ascii | Charset::Iso2022Jp | Charset::ShiftJis)
-            && let Ok(text) = std::str::from_utf8(bytes)
-        {
+    if !declared.is_empty() && looks_utf8(bytes, charset) {
+        if binding {
+            return Err(refused(format!(
+                "the message is {} by MSH-18, but its bytes are UTF-8; correct MSH-18 or the sender's conversion",
+                charset.name()
+            )));
+        }
+        if let Ok(text) = std::str::from_utf8(bytes) {
             let warning = format!("MSH-18 says {} but the bytes are UTF-8; read as UTF-8", charset.name());
             return Ok(Decoded { text: text.to_owned(), charset: Charset::Utf8, warning: Some(warning) });
         }
+    }
+    decode_as(bytes, charset).map(|text| Decoded { text, charset, warning: None }).or_else(|at| {
         let source = if declared.is_empty() { "by its bytes" } else { "by MSH-18" };
         Err(refused(format!(
             "the message is {} {source}, but byte {at} is not valid there; correct MSH-18 or the sender's conversion",
@@ -200,15 +197,15 @@ fn without_idle_escapes(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Bytes that are multi-byte UTF-8 under another name.
+/// Bytes that are multi-byte UTF-8 under another name: seven-bit sets cannot hold such bytes, and Latin-1 text that makes
+/// sense is not valid UTF-8 by accident. CP932 may be (half-width kana before kanji), so it is believed if it decodes.
 fn looks_utf8(bytes: &[u8], charset: Charset) -> bool {
-    charset != Charset::Utf8 && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
-}
-
-/// A doubt worth a person's eye although the bytes decode.
-fn doubt(bytes: &[u8], charset: Charset) -> Option<String> {
-    looks_utf8(bytes, charset)
-        .then(|| format!("the message is read as {}, but its bytes are also valid UTF-8; check MSH-18", charset.name()))
+    let other = match charset {
+        Charset::Utf8 => false,
+        Charset::ShiftJis => decode_as(bytes, charset).is_err(),
+        Charset::Ascii | Charset::Iso2022Jp | Charset::Latin1 => true,
+    };
+    other && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
 }
 
 fn refused(reason: String) -> Refused {
@@ -262,7 +259,8 @@ mod tests {
         for declared in ["~ISO IR87", "ASCII", "8859/1"] {
             let refused = decode(&message(declared, name), Country::Ca, true).err().unwrap();
             assert_eq!(refused.code, RefusedCode::Encoding, "{declared}");
-            assert!(decode(&message(declared, name), Country::Ca, false).unwrap().warning.is_some(), "{declared}");
+            let read = decode(&message(declared, name), Country::Ca, false).unwrap();
+            assert!(read.text.ends_with("Élodie") && read.warning.is_some(), "{declared}");
         }
     }
 
