@@ -10,7 +10,7 @@ use crate::ids;
 use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
-use crate::translate::{Refused, Translated};
+use crate::translate::{Amendment, Refused, Translated};
 
 /// How often a message is resolved anew when another message changed the same resource in between.
 const ATTEMPTS: usize = 20;
@@ -92,6 +92,7 @@ struct Kept {
     control_id: Option<String>,
     event_time: Option<String>,
     losses: Option<String>,
+    amendments: Vec<Amendment>,
 }
 
 impl Kept {
@@ -105,6 +106,7 @@ impl Kept {
             control_id: translated.control_id.clone(),
             event_time: translated.event_time.map(instant),
             losses: serde_json::to_string(&translated.losses).ok(),
+            amendments: translated.amendments.clone(),
         }
     }
 }
@@ -123,6 +125,7 @@ fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -
         message_id: Some(message_id.clone()),
         event_time: kept.event_time.clone(),
         new_ids: incoming.new_ids(),
+        amendments: kept.amendments.clone(),
     };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {

@@ -1,5 +1,6 @@
 //! The record: how new resources become part of it, how they are found, and whose they are.
 
 pub mod accept;
+mod amend;
 pub mod index;
 pub mod parameters;
