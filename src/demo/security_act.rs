@@ -40,7 +40,8 @@ pub(super) async fn play(toronto: &Site, tokyo: &Site, tale: &mut Tale, checks: 
 
 /// Posts an empty message; gives the first line of the answer, or nothing if the door does not answer. With TLS 1.3 a
 /// client learns of a refused certificate at its first read.
-async fn knock(site: &Site, tls: rustls::ClientConfig) -> Option<String> {
+async fn knock(site: &Site, mut tls: rustls::ClientConfig) -> Option<String> {
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
     let stream = TcpStream::connect(site.node.doors.outside).await.ok()?;
     let name = ServerName::try_from("localhost").ok()?;

@@ -89,6 +89,10 @@ impl Units {
             Some(Spelling::Refused(_)) if declared && validate(written).is_ok() => Reading::Ucum(written.to_owned()),
             Some(Spelling::Refused(reason)) => Reading::Ambiguous(reason.clone()),
             None if declared && validate(written).is_ok() => Reading::Ucum(written.to_owned()),
+            // `3/uL` is what is left of 10^3/uL when the sign is lost, not three per microlitre.
+            None if begins_with_number(&folded) => {
+                Reading::Ambiguous(format!("{folded} begins with a number, which may be the rest of a power"))
+            }
             None if validate(&folded).is_err() => Reading::Unknown,
             None => match misleading(&folded) {
                 Some(atom) => Reading::Ambiguous(format!("{atom} in {folded} may not mean UCUM's {atom}")),
@@ -96,6 +100,12 @@ impl Units {
             },
         }
     }
+}
+
+/// A bare number at the beginning, but for UCUM's own `10*` and `10^`.
+fn begins_with_number(unit: &str) -> bool {
+    let rest = unit.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < unit.len() && !(unit.starts_with("10") && rest.starts_with(['*', '^']))
 }
 
 fn misleading(unit: &str) -> Option<&'static str> {
@@ -240,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_could_mean_two_things_is_refused() {
-        for written in ["K", "G/L", "T/L", "K/L", "u/cm2", "C"] {
+        for written in ["K", "G/L", "T/L", "K/L", "u/cm2", "C", "3/uL", "9/L", "2", "100", "10", "４/μL"] {
             assert!(matches!(read(written), Reading::Ambiguous(_)), "{written}: {:?}", read(written));
         }
         for written in ["", ".", "class", "(tit_u)", "mg per dl"] {

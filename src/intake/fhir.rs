@@ -73,6 +73,7 @@ fn translated(kind: &str, bundle: Value) -> Translated {
         control_id: None,
         event_time: None,
         bundle,
+        amendments: Vec::new(),
         losses: LossReport::default(),
         warnings: Vec::new(),
     }

@@ -11,7 +11,7 @@ use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
 use crate::translate::losses::LossReport;
-use crate::translate::{Refused, Translated};
+use crate::translate::{Amendment, Refused, Translated};
 
 /// How often a message is resolved anew when another message changed the same resource in between.
 const ATTEMPTS: usize = 20;
@@ -93,6 +93,7 @@ struct Kept {
     control_id: Option<String>,
     event_time: Option<String>,
     losses: Option<String>,
+    amendments: Vec<Amendment>,
 }
 
 impl Kept {
@@ -106,6 +107,7 @@ impl Kept {
             control_id: translated.control_id.clone(),
             event_time: translated.event_time.map(instant),
             losses: serde_json::to_string(&with_warnings(translated)).ok(),
+            amendments: translated.amendments.clone(),
         }
     }
 }
@@ -129,6 +131,7 @@ fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -
         message_id: Some(message_id.clone()),
         event_time: kept.event_time.clone(),
         new_ids: incoming.new_ids(),
+        amendments: kept.amendments.clone(),
     };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {

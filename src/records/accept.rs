@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::{condition, index};
+use super::{amend, condition, index};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
 use crate::store::records::{ResourceWrite, StoredResource};
 use crate::store::{Change, Expect, StoreError, View};
+use crate::translate::Amendment;
 
 /// Entries of one bundle at most.
 pub const MAX_ENTRIES: usize = 5_000;
@@ -27,6 +28,8 @@ pub struct Origin {
     pub event_time: Option<String>,
     /// How things created get their ids.
     pub new_ids: NewIds,
+    /// What entries leave as it is recorded, for translated sources; the entries of a stranger replace all.
+    pub amendments: Vec<Amendment>,
 }
 
 /// How things created get their ids.
@@ -156,6 +159,12 @@ pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) 
     for (entry, target) in entries.iter().zip(targets) {
         let mut resource = entry["resource"].clone();
         relink(&mut resource, &addresses)?;
+        let amendment = entry.get("fullUrl").and_then(|url| origin.amendments.iter().find(|a| *url == a.full_url));
+        if let (Some(amendment), Some(existing)) = (amendment, &target.existing)
+            && let Ok(recorded) = serde_json::from_str(&existing.json)
+        {
+            amend::amend(&recorded, &mut resource, amendment);
+        }
         put(&mut accepted, now, resource, target, origin);
     }
     Ok(accepted)

@@ -1,6 +1,7 @@
 //! The record: how new resources become part of it, how they are found, and whose they are.
 
 pub mod accept;
+mod amend;
 mod condition;
 pub mod index;
 pub mod parameters;

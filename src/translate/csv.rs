@@ -6,7 +6,7 @@ use serde_json::json;
 use super::build::{self, Order};
 use super::datatypes::text::clean;
 use super::hl7v2::message::{Message, Segment};
-use super::rows::file::{MessageRow, ResourceRow, Row, RowsFile, SegmentRows, TableRow, line_of};
+use super::rows::file::{MessageRow, Repeated, ResourceRow, Row, RowsFile, SegmentRows, TableRow, line_of};
 use super::rows::reference::{FieldRef, FieldRefs};
 use super::rows::{MappingError, Rules};
 use super::{Mappings, Refused, RefusedCode, Setting, Translated};
@@ -169,7 +169,11 @@ impl CsvMapping {
                 when: Vec::new(),
                 identity: resource.identity.iter().map(reference).collect(),
                 identity_required: false,
-                shared: false,
+                repeated: Repeated::default(),
+                mentioned: false,
+                // An empty cell is one that was not sent.
+                keep: matches!(resource.resource_type.as_str(), "Patient" | "Encounter" | "AllergyIntolerance"),
+                unite: Vec::new(),
                 from: vec![ROW.to_owned()],
                 fixed: resource.fixed.clone(),
                 default: resource.default.clone(),
@@ -353,6 +357,7 @@ fn one_row(
         control_id: None,
         event_time: built.event_time,
         bundle: built.bundle,
+        amendments: built.amendments,
         losses: built.losses,
         warnings: built.warnings,
     })

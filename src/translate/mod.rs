@@ -9,6 +9,7 @@ pub mod hl7v2;
 pub mod losses;
 pub mod ssmix2;
 
+mod amendment;
 mod build;
 mod datatypes;
 mod provenance;
@@ -17,6 +18,7 @@ mod setting;
 
 use serde_json::Value;
 
+pub use amendment::{Amendment, Cleared};
 pub use rows::file::RowsFile;
 pub use rows::{MappingError, Mappings};
 pub use setting::Setting;
@@ -32,6 +34,8 @@ pub struct Translated {
     pub event_time: Option<jiff::Timestamp>,
     /// A `transaction` Bundle.
     pub bundle: Value,
+    /// What entries leave as it is recorded.
+    pub amendments: Vec<Amendment>,
     /// What became of every source field.
     pub losses: losses::LossReport,
     /// What a person should know, without patient data.

@@ -56,6 +56,8 @@ pub fn translate(
     row.demographics = storage.demographics && path.condition == Condition::Valid;
     let history = (path.condition == Condition::Past).then_some(path.timestamp.as_str());
     let mut translated = hl7v2::finish(mappings, setting, bytes, read, &row, history, written)?;
+    // A file of the storage is the whole of an order, not a part of it.
+    translated.amendments.iter_mut().for_each(|amendment| amendment.unite.clear());
     condition::mark(path.condition, &mut translated);
     // Versions of one record in a storage are told apart by when their files were written.
     translated.event_time = written.or(translated.event_time);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod access_doors;
+mod amendments;
 mod audit;
 mod cohort;
 mod cohort_peers;

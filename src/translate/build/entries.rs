@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::context::Work;
 use super::resources::Instance;
+use crate::translate::Amendment;
 use crate::translate::setting::percent;
 
 /// Writes all entries but Provenance.
 ///
 /// A message that speaks for demographics writes the Patient; any other makes one only where it is missing, so that a
-/// result does not overwrite a fuller registration. Clinical resources are written by their derived identifier: the same
+/// result does not overwrite a fuller registration. So it is with a visit that is only mentioned. Clinical resources are written by their derived identifier: the same
 /// record again is the same resource.
 pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value> {
     let mut entries = Vec::new();
@@ -26,7 +27,8 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
         }
         let kind = &instance.row.resource_type;
         let query = conditional_query(&system, &value);
-        let request = if is_patient && !work.order.row.demographics {
+        let mentioned = if is_patient { !work.order.row.demographics } else { instance.row.mentioned };
+        let request = if mentioned {
             json!({"method": "POST", "url": kind, "ifNoneExist": query})
         } else {
             json!({"method": "PUT", "url": format!("{kind}?{query}")})
@@ -39,6 +41,19 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
         entries.push(json!({"fullUrl": party.full_url, "resource": party.resource, "request": request}));
     }
     entries
+}
+
+/// What the entries leave as it is recorded.
+pub(crate) fn amendments(instances: &[Instance<'_>]) -> Vec<Amendment> {
+    let amending = instances.iter().filter(|instance| instance.row.keep || !instance.row.unite.is_empty());
+    let amendment = |instance: &Instance<'_>| Amendment {
+        full_url: instance.full_url.clone(),
+        keep: instance.row.keep,
+        unite: instance.row.unite.clone(),
+        cleared: instance.cleared.clone(),
+        weak: instance.weak.clone(),
+    };
+    amending.map(amendment).collect()
 }
 
 /// `identifier=system|value`, escaped as a search value and as a URL.

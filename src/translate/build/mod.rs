@@ -7,6 +7,7 @@ mod groups;
 mod ledger;
 mod links;
 mod piece;
+mod repeats;
 mod resources;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use super::hl7v2::message::Message;
 use super::losses::LossReport;
 use super::rows::Rules;
 use super::rows::file::MessageRow;
-use super::{Refused, RefusedCode, Setting, provenance};
+use super::{Amendment, Refused, RefusedCode, Setting, provenance};
 
 pub(crate) use context::{Context, Work};
 pub(crate) use entries::conditional_query;
@@ -44,6 +45,7 @@ pub(crate) struct Order<'a> {
 /// What was built.
 pub(crate) struct Built {
     pub bundle: Value,
+    pub amendments: Vec<Amendment>,
     pub losses: LossReport,
     pub warnings: Vec<String>,
     pub event_time: Option<Timestamp>,
@@ -59,6 +61,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
         constraints::hold(&work, instance);
     }
     let event_time = work.first_time(&order.row.event_time).or(order.fallback_time);
+    let amendments = entries::amendments(&instances);
     let mut entries = entries::write(&work, instances);
     let said = entries.iter().filter_map(|entry| entry["fullUrl"].as_str()).map(str::to_owned).collect();
     entries.push(provenance::entry(&work, said, event_time));
@@ -66,7 +69,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let warnings = work.warnings();
     let losses = work.ledger.close(order.message, order.column, &|segment| order.rules.knows_segment(segment));
     let bundle = crate::fhir::bundle::of("transaction", entries);
-    Ok(Built { bundle, losses, warnings, event_time })
+    Ok(Built { bundle, amendments, losses, warnings, event_time })
 }
 
 fn missing_patient() -> Refused {

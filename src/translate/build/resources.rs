@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Work};
-use super::ledger::{Leaf, Target};
+use super::ledger::{Leaf, NULL, Target};
 use super::missing_patient;
 use super::piece::Piece;
+use super::repeats;
 use crate::translate::datatypes::{self, Kind, party};
-use crate::translate::rows::file::{DefaultRow, Repetitions, ResourceRow, Row};
+use crate::translate::rows::file::{DefaultRow, Repeated, Repetitions, ResourceRow, Row};
 use crate::translate::rows::path::Slots;
-use crate::translate::{Refused, RefusedCode};
+use crate::translate::{Cleared, Refused, RefusedCode};
 
 const FILLED: &str = "the element holds one value, and an earlier field filled it";
 
@@ -22,6 +23,10 @@ pub(crate) struct Instance<'a> {
     pub number: usize,
     pub group: usize,
     pub body: Map<String, Value>,
+    /// Elements that the source deletes.
+    pub cleared: Vec<Cleared>,
+    /// Elements that hold a default which replaces nothing.
+    pub weak: Vec<String>,
     /// `urn:uuid:…`.
     pub full_url: String,
     /// System and value of the identifier it is found by.
@@ -45,16 +50,23 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
             if row.identity_required && row.identity.first().is_none_or(|fields| context.first_text(fields).is_none()) {
                 continue;
             }
-            let body = body(work, row, number, group, segment);
+            let Content { body, cleared, weak } = content(work, row, number, group, segment);
             let key = match instances.first() {
                 None => patient_key(work, &body)?,
                 Some(patient) => clinical_key(&context, row, patient, &used),
             };
-            let full_url = full_url(work, row, &key);
-            if !used.insert(key.1.clone()) && row.shared {
+            if !used.insert(key.1.clone())
+                && let Some(known) = instances.iter_mut().find(|known| known.key == key)
+            {
+                match row.repeated {
+                    Repeated::Numbered | Repeated::First => {}
+                    Repeated::Last => repeats::replace(&mut known.body, body),
+                    Repeated::Joined => repeats::join(&mut known.body, body)?,
+                }
                 continue;
             }
-            instances.push(Instance { row, number, group, body, full_url, key });
+            let full_url = full_url(work, row, &key);
+            instances.push(Instance { row, number, group, body, cleared, weak, full_url, key });
             if instances.len() == 1 {
                 break;
             }
@@ -85,8 +97,9 @@ fn places(work: &Work<'_>, row: &ResourceRow) -> Vec<(usize, Option<usize>)> {
 }
 
 /// Applies the rows of all segments, then what holds always and what holds otherwise.
-fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment: Option<usize>) -> Map<String, Value> {
-    let mut body = Map::new();
+fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment: Option<usize>) -> Content {
+    let mut content = Content::default();
+    let Content { body, cleared, weak } = &mut content;
     body.insert("resourceType".to_owned(), json!(row.resource_type));
     body.extend(row.fixed.clone());
     for from in &row.from {
@@ -95,16 +108,43 @@ fn body(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment
             let name = &work.order.message.segments[index].name;
             let site = Site { work, kind: &row.resource_type, number, group, segment: index };
             for field in work.order.rules.rows(name, &row.resource_type) {
-                apply(&site, field, &mut body, &mut slots);
+                if is_nulled(work, index, field) {
+                    cleared.push(deleted(field));
+                }
+                apply(&site, field, body, &mut slots);
             }
         }
     }
     let target = Target { resource: number, path: row.resource_type.clone() };
     let context = Context::new(work, group, segment, &target);
     for default in &row.default {
-        fill(&context, default, &mut body);
+        if fill(&context, default, body) && default.weak {
+            weak.push(default.path.first().to_owned());
+        }
     }
-    body
+    content
+}
+
+/// What the segments make of a resource.
+#[derive(Default)]
+struct Content {
+    body: Map<String, Value>,
+    cleared: Vec<Cleared>,
+    weak: Vec<String>,
+}
+
+/// Whether a field holds the explicit null and nothing else.
+fn is_nulled(work: &Work<'_>, segment: usize, row: &Row) -> bool {
+    let repetitions = work.order.message.segments[segment].field(usize::from(row.field));
+    let mut texts = repetitions.iter().flatten().flatten().map(|text| text.trim()).filter(|text| !text.is_empty());
+    // An identifier is what the record is found by; a null beside it takes none of the others away.
+    let is_element = !row.path.is_empty() && row.component.is_none() && row.path.first() != "identifier";
+    is_element && texts.next() == Some(NULL) && texts.all(|text| text == NULL)
+}
+
+fn deleted(row: &Row) -> Cleared {
+    let usage = row.value.as_ref().filter(|_| row.kind == Kind::XTN).and_then(Value::as_str);
+    Cleared { element: row.path.plain(), usage: usage.map(str::to_owned) }
 }
 
 /// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it if it has
@@ -181,13 +221,16 @@ fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut 
     }
 }
 
-fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map<String, Value>) {
+/// Whether the default was needed.
+fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map<String, Value>) -> bool {
     let slots = Slots::new();
     let absent = !default.path.is_filled(body, &slots);
     let wanted = default.with.as_ref().is_none_or(|path| path.is_filled(body, &slots));
-    if absent && wanted && default.when.iter().all(|condition| context.holds(condition)) {
+    let needed = absent && wanted && default.when.iter().all(|condition| context.holds(condition));
+    if needed {
         default.path.place(body, default.value.clone(), None, &mut Slots::new());
     }
+    needed
 }
 
 /// The identifier a Patient is found by: a medical record number of the institution, else a typed one, else the first.
@@ -215,7 +258,7 @@ fn patient_key(work: &Work<'_>, body: &Map<String, Value>) -> Result<(String, St
 }
 
 /// The identifier of any other resource: derived from patient, type and the identity fields, so that it says nothing
-/// about the patient. A second thing with the same identity in one message is numbered.
+/// about the patient. A second thing with the same identity in one message is numbered where the row says that it is one.
 fn clinical_key(
     context: &Context<'_>,
     row: &ResourceRow,
@@ -232,7 +275,7 @@ fn clinical_key(
     let system = setting.identifier_system(&kebab(&row.resource_type));
     let mut value = crate::ids::derived(&all);
     let mut count = 1;
-    while !row.shared && used.contains(&value) {
+    while row.repeated == Repeated::Numbered && used.contains(&value) {
         count += 1;
         let ordinal = count.to_string();
         let mut numbered = all.clone();

@@ -4,6 +4,7 @@
 //! is not `u/l`. Everything else keeps its unit as text; harmonising it is another part's work.
 
 use serde_json::{Map, Number, Value, json};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::number;
 use super::text::clean;
@@ -21,6 +22,15 @@ pub(crate) struct Unit {
 impl Unit {
     /// CWE, or subcomponents of one: code, text, system. OBX-6 of JAHIS is `ASCII^display^system`.
     pub(crate) fn read(context: &Context<'_>, piece: &Piece<'_>) -> Self {
+        if let Some(text) = power(piece.get(1), piece.get(2)).and_then(|text| clean(&text)) {
+            piece.book(1);
+            piece.book(2);
+            return Self { text: Some(text), coded: None };
+        }
+        if piece.get(1).is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_digit())) {
+            // A number is no unit: the sign between its parts was something that cannot be told from here.
+            return Self { text: piece.take_whole().and_then(|text| clean(&text)), coded: None };
+        }
         let code = piece.take(1).and_then(|text| clean(&text));
         let text = piece.take(2).and_then(|text| clean(&text));
         let system = piece.take(3);
@@ -54,6 +64,18 @@ impl Unit {
             quantity.insert("code".to_owned(), json!(code));
         }
     }
+}
+
+/// `10^3/uL`, `mL/min/1.73m^2`: a power whose sign, not escaped by the sender, was read as the end of the component.
+fn power(base: Option<String>, exponent: Option<String>) -> Option<String> {
+    let (base, exponent) = (base?, exponent?);
+    let digits = exponent.strip_prefix('-').unwrap_or(&exponent);
+    let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    let begins_with_digits = rest.len() < digits.len();
+    let folded: String = base.nfkc().filter(|c| !c.is_whitespace()).collect();
+    let is_ten = folded.strip_prefix(['x', 'X', '×', '*', '.', '・']).unwrap_or(&folded) == "10";
+    let is_unit = folded.ends_with(|c: char| c.is_ascii_alphabetic()) && (rest.is_empty() || rest.starts_with('/'));
+    (begins_with_digits && (is_ten || is_unit)).then(|| format!("{base}^{exponent}"))
 }
 
 /// NM with its unit in another field → Quantity.
@@ -117,7 +139,20 @@ fn two_numbers(text: &str) -> Option<(Number, Number)> {
 
 #[cfg(test)]
 mod tests {
-    use super::two_numbers;
+    use super::{power, two_numbers};
+
+    #[test]
+    fn an_unescaped_sign_of_power_is_joined_again() {
+        let read = |base: &str, exponent: &str| power(Some(base.to_owned()), Some(exponent.to_owned()));
+        for (base, exponent) in
+            [("10", "3/uL"), ("x10", "9/L"), ("×10", "4/μL"), ("x 10", "12/L"), ("mL/min/1.73m", "2"), ("kg/m", "2")]
+        {
+            assert_eq!(read(base, exponent), Some(format!("{base}^{exponent}")));
+        }
+        for (code, text) in [("mg/dL", "mg/dL"), ("TAB", "1錠"), ("10", "ten"), ("7", "3/uL"), ("%", "2")] {
+            assert_eq!(read(code, text), None, "{code}^{text}");
+        }
+    }
 
     #[test]
     fn only_plain_ranges_become_numbers() {

@@ -100,6 +100,7 @@ pub(crate) fn finish(
         control_id: read.control_id,
         event_time: built.event_time,
         bundle: built.bundle,
+        amendments: built.amendments,
         losses: built.losses,
         warnings,
     })

@@ -98,9 +98,18 @@ pub struct ResourceRow {
     /// Make nothing if the first part of the identity is empty.
     #[serde(default)]
     pub identity_required: bool,
-    /// Two in one message with the same identity are one resource.
+    /// What two of one message with the same identity are.
     #[serde(default)]
-    pub shared: bool,
+    pub repeated: Repeated,
+    /// The message only mentions it: it is made where it is missing, and otherwise left as it is.
+    #[serde(default)]
+    pub mentioned: bool,
+    /// What the message does not send stays as it is recorded; only the explicit null deletes.
+    #[serde(default)]
+    pub keep: bool,
+    /// Lists that keep what is recorded beside what the message sends.
+    #[serde(default)]
+    pub unite: Vec<String>,
     /// Segments whose rows are applied, in order; an element once filled stays.
     pub from: Vec<String>,
     /// Elements that always hold this.
@@ -112,6 +121,21 @@ pub struct ResourceRow {
     /// References to other resources of the message.
     #[serde(default)]
     pub link: Vec<LinkRow>,
+}
+
+/// What two things of one message with the same identity are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Repeated {
+    /// Two things.
+    #[default]
+    Numbered,
+    /// One thing, and the first tells all about it.
+    First,
+    /// One thing, and the last counts.
+    Last,
+    /// One result: lines of a text are joined, anything else is refused.
+    Joined,
 }
 
 /// An element's value when no row filled it.
@@ -128,6 +152,9 @@ pub struct DefaultRow {
     /// Only if all hold.
     #[serde(default)]
     pub when: Vec<Condition>,
+    /// Only where none is recorded: it says nothing that could replace one.
+    #[serde(default)]
+    pub weak: bool,
 }
 
 /// A reference to another resource of the message.

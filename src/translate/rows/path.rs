@@ -41,6 +41,11 @@ impl Path {
         self.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(".")
     }
 
+    /// The first element on the way.
+    pub(crate) fn first(&self) -> &str {
+        self.steps.first().map_or("", |step| &step.name)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }

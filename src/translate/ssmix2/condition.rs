@@ -35,7 +35,9 @@ pub(crate) fn mark(condition: Condition, translated: &mut Translated) {
         Condition::Past => make_inactive,
     };
     let entries = translated.bundle.get_mut("entry").and_then(Value::as_array_mut);
-    for entry in entries.into_iter().flatten() {
+    // What the file only mentions, its visit and its people, is not taken back with it.
+    let written = entries.into_iter().flatten().filter(|entry| entry["request"]["method"] == "PUT");
+    for entry in written {
         act(&mut entry["resource"]);
     }
     let said = match condition {

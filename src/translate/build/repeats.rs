@@ -1,0 +1,81 @@
+//! Two things of one message with the same identity. They are never told apart by their place in the message: a later
+//! message that corrects one of them has other places, and would correct the wrong one.
+
+use serde_json::{Map, Value};
+
+use crate::translate::{Refused, RefusedCode};
+
+/// The later one counts; what only the earlier one says stays, and lists hold what both say.
+pub(crate) fn replace(first: &mut Map<String, Value>, second: Map<String, Value>) {
+    for (element, value) in second {
+        match (first.get_mut(&element), value) {
+            (Some(Value::Array(items)), Value::Array(more)) => unite(items, more),
+            (_, value) => drop(first.insert(element, value)),
+        }
+    }
+}
+
+/// Lines of one text become one text, and the same thing twice is one thing; two different values are refused.
+pub(crate) fn join(first: &mut Map<String, Value>, second: Map<String, Value>) -> Result<(), Refused> {
+    let value = |map: &Map<String, Value>| map.keys().find(|element| element.starts_with("value")).cloned();
+    if value(first) != value(&second) {
+        return Err(refused());
+    }
+    for (element, value) in second {
+        match (first.get_mut(&element), value) {
+            (None, value) => drop(first.insert(element, value)),
+            (Some(old), value) if *old == value => {}
+            (Some(Value::Array(items)), Value::Array(more)) => unite(items, more),
+            (Some(Value::String(text)), Value::String(line)) if element == "valueString" => {
+                text.push('\n');
+                text.push_str(&line);
+            }
+            _ => return Err(refused()),
+        }
+    }
+    Ok(())
+}
+
+fn unite(items: &mut Vec<Value>, more: Vec<Value>) {
+    for item in more {
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+}
+
+fn refused() -> Refused {
+    let reason = "two results of one order have the same code, sub-id (OBX-4) and time (OBX-14) but differ, so that a \
+                  correction could not say which of them it corrects; have the sender number them in OBX-4";
+    Refused::new(RefusedCode::Invalid, reason).at("OBX-4")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn lines_are_joined_and_numbers_are_not_numbered() {
+        let mut text = map(json!({"status": "final", "valueString": "a"}));
+        join(&mut text, map(json!({"status": "final", "valueString": "b", "note": [{"text": "n"}]}))).unwrap();
+        assert_eq!(Value::Object(text), json!({"status": "final", "valueString": "a\nb", "note": [{"text": "n"}]}));
+        let number = |value: i64| map(json!({"valueQuantity": {"value": value}}));
+        assert!(join(&mut number(1), number(1)).is_ok());
+        assert_eq!(join(&mut number(1), number(2)).unwrap_err().place.as_deref(), Some("OBX-4"));
+        assert!(join(&mut number(1), map(json!({"valueString": "1"}))).is_err());
+        assert!(join(&mut number(1), map(json!({"dataAbsentReason": {}}))).is_err());
+    }
+
+    #[test]
+    fn the_later_one_counts() {
+        let mut first = map(json!({"a": 1, "b": [1], "c": 1}));
+        replace(&mut first, map(json!({"a": 2, "b": [1, 2]})));
+        assert_eq!(Value::Object(first), json!({"a": 2, "b": [1, 2], "c": 1}));
+    }
+}
