@@ -30,6 +30,7 @@ async fn a_referral_reads_the_same_at_both_ends() {
         let mut desk = Desk::signed_in(&side.here, Role::Clinician).await;
         let page = desk.get(&format!("/referrals/{id}")).await;
         page.says(turn).says(peer).says("Advanced gonarthrosis").says("Candidate for cultured cartilage?");
+        page.says("1 tablet twice a day with meals · dose: 1.0 tablet");
         page.says("Écuyer-Bélanger").says("Wheelchair").says("Interpreter needed").says("French");
         page.says("132.60 umol/L").says("1.50 mg/dL").says("molar mass 113.12 g/mol").says("JLAC10");
         page.says(

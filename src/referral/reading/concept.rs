@@ -78,6 +78,7 @@ pub(super) fn short(system: &str) -> String {
         (systems::YJ, "YJ"),
         (ABSENT, "IPS"),
         ("http://www.whocc.no/atc", "ATC"),
+        ("http://www.nlm.nih.gov/research/umls/rxnorm", "RxNorm"),
     ];
     match known.iter().find(|(address, _)| *address == system) {
         Some((_, name)) => (*name).to_owned(),
