@@ -294,3 +294,124 @@ fn the_loss_report_holds_no_values() {
     }
     assert!(text.contains("ZPV-2") && text.contains("site-defined segment"));
 }
+
+/// A Japanese message with these segments, as Kyoto reads it.
+fn of_kyoto(kind: &str, segments: &[&str]) -> Value {
+    let text = format!(
+        "MSH|^~\\&|HIS|KYOTO|||20260105||{kind}|1|P|2.5||||||UNICODE UTF-8\rPID|1||7^^^^PI||渡邉^花子\r{}\r",
+        segments.join("\r")
+    );
+    hl7v2::translate(&mappings(), &kyoto(), text.as_bytes()).unwrap().bundle
+}
+
+fn toronto_adt(segments: &str) -> Value {
+    let text = format!("MSH|^~\\&|A|YYZ|||20260101||ADT^A08|1|P|2.5\rPID|1||7^^^YYZ^MR||Roy^Luc\r{segments}\r");
+    hl7v2::translate(&mappings(), &toronto(), text.as_bytes()).unwrap().bundle
+}
+
+#[test]
+fn a_modified_disease_keeps_its_modifiers_and_a_suspected_one_is_never_definite() {
+    let zpr = "ZPR||20057634^胃癌^MDCDX2|27000358^左^MDCDX2~27000001^の疑い^MDCDX2||FPNC^胃癌^MDCDX2|AAAA^左^MDCDX2~8002^の疑い^MDCDX2";
+    let bundle = of_kyoto("PPR^ZD1", &["PRB|AD|20260105|20057634^胃癌^MDCDX2|7||||||C169^^I10", zpr]);
+    let condition = resources(&bundle, "Condition")[0];
+    assert_eq!(condition["code"]["text"], "胃癌左の疑い");
+    assert_eq!(condition["verificationStatus"]["coding"][0]["code"], "provisional");
+    let modifiers = condition["code"]["extension"].as_array().unwrap();
+    assert_eq!(modifiers.len(), 2);
+    let codings: Vec<(&str, &str)> = watari::fhir::codings(&modifiers[1]["valueCodeableConcept"]).collect();
+    let medis = "http://medis.or.jp/CodeSystem/master-disease";
+    let (number, exchange) = (format!("{medis}-modKeyNumber"), format!("{medis}-modExCode"));
+    assert_eq!(codings, [(number.as_str(), "27000001"), (exchange.as_str(), "8002")]);
+    let codes: Vec<&str> = watari::fhir::codings(&condition["code"]).map(|(_, code)| code).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "20057634").count(), 1, "{codes:?}");
+    let flagged = of_kyoto("PPR^ZD1", &["PRB|AD|20260105|20054174^胃炎^MDCDX2|8|||||||||1"]);
+    assert_eq!(resources(&flagged, "Condition")[0]["verificationStatus"]["coding"][0]["code"], "provisional");
+    let plain = of_kyoto("PPR^ZD1", &["PRB|AD|20260105|20054174^胃炎^MDCDX2|8"]);
+    assert!(resources(&plain, "Condition")[0].get("verificationStatus").is_none());
+}
+
+#[test]
+fn a_working_and_a_final_diagnosis_are_one_and_the_later_counts() {
+    let status = |segments: &str| {
+        let bundle = toronto_adt(segments);
+        let conditions = resources(&bundle, "Condition");
+        assert_eq!(conditions.len(), 1);
+        conditions[0].pointer("/verificationStatus/coding/0/code").and_then(Value::as_str).map(str::to_owned)
+    };
+    let line = |kind: &str| format!("DG1|1||I21.9^^I10CA||20260101|{kind}");
+    assert_eq!(status(&line("A")).as_deref(), Some("provisional"));
+    assert_eq!(status(&line("")), None);
+    assert_eq!(status(&format!("{}\r{}", line("W"), line("F"))).as_deref(), Some("confirmed"));
+}
+
+#[test]
+fn no_known_allergy_is_no_allergy_to_something_called_nka() {
+    for (said, code) in [
+        ("NKA^^L", "716186003"),
+        ("^No known  allergies.", "716186003"),
+        ("NKDA^No known drug allergies^99ALG", "409137002"),
+        ("^アレルギーなし", "716186003"),
+    ] {
+        let text = format!("AL1|1|DA|{said}|SV|none");
+        let bundle = of_kyoto("ADT^A08", &[&text]);
+        let allergy = resources(&bundle, "AllergyIntolerance")[0];
+        let first = watari::fhir::codings(&allergy["code"]).next();
+        assert_eq!(first, Some(("http://snomed.info/sct", code)), "{said}");
+        assert!(allergy.get("category").is_none() && allergy.get("reaction").is_none(), "{allergy}");
+    }
+    let bundle = toronto_adt("AL1|1|DA|^Nka root|SV|hives");
+    assert_eq!(resources(&bundle, "AllergyIntolerance")[0]["code"], json!({"text": "Nka root"}));
+}
+
+#[test]
+fn codes_of_national_lists_are_told_by_their_length() {
+    let system = |code: &str| {
+        let result = format!("OBX|1|NM|{code}||1|g/L|||||F");
+        let bundle = of_kyoto("ORU^R01", &["OBR|1|P|F|1^a^99X", &result]);
+        let observation = resources(&bundle, "Observation")[0].clone();
+        observation["code"]["coding"][0]["system"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(system("3D010000002327101^^JC10"), "http://medis.or.jp/CodeSystem/master-JLAC10-17digits");
+    assert_eq!(system("3D0100000023271^^JC10"), "https://kyoto.example/fhir/CodeSystem/JC10");
+    assert_eq!(system("1068245^^HOT9"), "http://medis.or.jp/CodeSystem/master-HOT7");
+    assert_eq!(system("106824501^^HOT"), "http://medis.or.jp/CodeSystem/master-HOT9");
+    assert_eq!(system("1068245010101^^HOT"), "http://medis.or.jp/CodeSystem/master-HOT13");
+    assert_eq!(system("O^^jhsd0004"), "https://watari.dev/fhir/CodeSystem/JHSD0004");
+}
+
+#[test]
+fn languages_are_bcp_47() {
+    for (sent, code) in [("fra^French^HL70296", "fr"), ("EN^^ISO639", "en"), ("jpn", "ja")] {
+        let message =
+            format!("MSH|^~\\&|A|YYZ|||20260101||ADT^A08|1|P|2.5\rPID|1||7^^^YYZ^MR||Roy||||||||||{sent}\rPV1|1|N\r");
+        let bundle = hl7v2::translate(&mappings(), &toronto(), message.as_bytes()).unwrap().bundle;
+        let language = resources(&bundle, "Patient")[0]["communication"][0]["language"].clone();
+        assert_eq!(watari::fhir::codings(&language).collect::<Vec<_>>(), [("urn:ietf:bcp:47", code)], "{sent}");
+    }
+}
+
+#[test]
+fn days_that_do_not_follow_each_other_are_no_span_of_time() {
+    let dosage = |usage: &str| {
+        let tq1 = format!("TQ1|1||{usage}|||14^D&日&ISO+|20260105");
+        let rxe = "RXE||103835401^メトホルミン^HOT9|1||TAB^錠^MR9P||||||||||||||||OHP^外来処方^MR9P";
+        let bundle = of_kyoto("RDE^O11", &["ORC|NW|1", rxe, &tq1]);
+        resources(&bundle, "MedicationRequest")[0].clone()
+    };
+    let daily = dosage("1012040400000000&１日２回&JAMISDP01");
+    assert_eq!(daily["dosageInstruction"][0]["timing"]["repeat"]["boundsDuration"]["value"], 14);
+    assert_eq!(
+        daily["category"][0]["coding"][0]["system"],
+        "http://jpfhir.jp/fhir/core/CodeSystem/JP_MedicationCategoryMERIT9_CS"
+    );
+    for usage in
+        ["1012040400000000&１日２回&JAMISDP01~I1100000&１日おき&JAMISDP01", "1050610000000000&発熱時&JAMISDP01"]
+    {
+        let dosage = dosage(usage)["dosageInstruction"][0].clone();
+        assert!(dosage.pointer("/timing/repeat/boundsDuration").is_none(), "{dosage}");
+        let extensions = dosage["extension"].as_array().unwrap();
+        let days = extensions.iter().find(|extension| extension.get("valueDuration").is_some()).unwrap();
+        assert!(days["url"].as_str().unwrap().ends_with("JP_MedicationDosage_UsageDuration"));
+        assert_eq!(dosage.get("asNeededBoolean").is_some(), usage.starts_with("1050"));
+    }
+}

@@ -162,6 +162,14 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The subcomponents of the first component of every repetition of a field written as `TQ1-3`.
+    pub(crate) fn subcomponents(&self, field: &str) -> Vec<Vec<String>> {
+        let Ok(field) = field.parse::<FieldRef>() else { return Vec::new() };
+        let Some(segment) = self.find(&field.segment) else { return Vec::new() };
+        let repetitions = self.work.order.message.segments[segment].field(field.field);
+        repetitions.iter().filter_map(|repetition| repetition.first().cloned()).collect()
+    }
+
     /// Text of the first of several fields that holds something.
     pub(crate) fn first_text(&self, fields: &FieldRefs) -> Option<String> {
         fields.0.iter().find_map(|field| self.field_text(field))

@@ -6,6 +6,7 @@ mod entries;
 mod groups;
 mod ledger;
 mod links;
+mod meanings;
 mod piece;
 mod repeats;
 mod resources;
@@ -58,6 +59,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let mut instances = resources::make(&work)?;
     links::link(&work, &mut instances);
     for instance in &mut instances {
+        meanings::read(&work, instance);
         constraints::hold(&work, instance);
     }
     let event_time = work.first_time(&order.row.event_time).or(order.fallback_time);

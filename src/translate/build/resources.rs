@@ -204,7 +204,7 @@ fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut 
         })
         .collect();
     let taken = match row.kind {
-        Kind::Varies | Kind::Text | Kind::Steer | Kind::Skip => pieces.len(),
+        Kind::Varies | Kind::Text | Kind::Steer | Kind::Skip | Kind::AsNeeded => pieces.len(),
         _ if row.path.grows() => pieces.len(),
         Kind::Practitioner => party::first_person(&pieces),
         _ => pieces.len().min(1),

@@ -29,7 +29,29 @@ pub(crate) fn concept(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Op
         let code = coding["code"].as_str().unwrap_or("").to_owned();
         coding["system"] = json!(system_address(context, name, &code));
     }
+    rename(row, context, &mut concept);
     Some(concept)
+}
+
+/// Systems whose name means another list in this field.
+fn rename(row: &Row, context: &Context<'_>, concept: &mut Value) {
+    for coding in concept.get_mut("coding").and_then(Value::as_array_mut).into_iter().flatten() {
+        let code = coding["code"].as_str().unwrap_or("").to_owned();
+        let address = |name: &str| json!(system_address(context, name, &code));
+        if let Some((_, name)) = row.names.iter().find(|(name, _)| coding["system"] == address(name)) {
+            coding["system"] = address(name);
+        }
+    }
+}
+
+/// → CodeableConcept with the code of BCP 47, or what the source has where the table knows none.
+pub(crate) fn language(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let Some(mut coding) = from_table(row, context, piece) else { return plain_concept(context, piece) };
+    piece.book(3);
+    if let Some(display) = piece.take(2).and_then(|text| clean(&text)) {
+        coding["display"] = json!(display);
+    }
+    build(vec![coding], None)
 }
 
 /// → CodeableConcept with the codings of the source only.
@@ -138,7 +160,8 @@ pub(crate) fn boolean(piece: &Piece<'_>) -> Option<Value> {
 fn look_up(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<(String, Option<String>)> {
     let table = context.rules.table(row.table.as_ref()?.get_ref())?;
     let source = piece.get(1)?;
-    let code = table.codes.get(&source).or_else(|| table.codes.get(&source.to_uppercase()))?;
+    let code = table.codes.get(&source).or_else(|| table.codes.get(&source.to_uppercase()));
+    let code = code.or_else(|| table.codes.get(&source.to_lowercase()))?;
     Some((code.clone(), table.system.clone()))
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod quantity;
 pub(crate) mod telecom;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod usage;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -76,6 +77,12 @@ pub enum Kind {
     CQ,
     /// CQ → Duration: UCUM units of time only.
     Duration,
+    /// TQ1-6 → Duration, or the days of use where TQ1-3 leaves days out.
+    UsageDuration,
+    /// TQ1-3 → boolean: true where it says "when needed".
+    AsNeeded,
+    /// A language → CodeableConcept with the code of BCP 47 that the table has.
+    Language,
     /// XCN → Reference(Practitioner), and the Practitioner.
     Practitioner,
     /// PL → Reference(Location), and the Location.
@@ -116,7 +123,9 @@ impl Kind {
             return Err("every row needs a path, but for skip and steer".to_owned());
         }
         match self {
-            Self::Code | Self::BoundConcept if row.table.is_none() => Err("it needs a table".to_owned()),
+            Self::Code | Self::BoundConcept | Self::Language if row.table.is_none() => {
+                Err("it needs a table".to_owned())
+            }
             Self::Fixed if row.value.is_none() => Err("it needs a value".to_owned()),
             Self::Skip | Self::Steer if row.reason.is_none() => Err("it needs a reason".to_owned()),
             Self::Quantity if row.unit.is_none() && row.unit_column.is_none() => {
@@ -131,6 +140,8 @@ impl Kind {
 pub(crate) fn convert(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
     match row.kind {
         Kind::Practitioner => party::practitioners(context, pieces).into_iter().map(Placed::here).collect(),
+        Kind::UsageDuration => usage::duration(context, pieces),
+        Kind::AsNeeded => usage::as_needed(context, pieces),
         Kind::Varies => observation::values(context, pieces),
         Kind::Result => observation::result(row, context, pieces),
         Kind::BirthDate => pieces.first().map_or_else(Vec::new, |piece| time::birth_date(context, piece)),
@@ -156,6 +167,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::XAD => address::xad(context, piece),
         Kind::XTN => telecom::xtn(row, piece),
         Kind::CodeableConcept => coded::concept(row, context, piece),
+        Kind::Language => coded::language(row, context, piece),
         Kind::BoundConcept => coded::bound_concept(row, context, piece),
         Kind::Coding => coded::coding(row, context, piece),
         Kind::Code => coded::code(row, context, piece),
@@ -185,6 +197,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
             piece.drop_all(row.reason.as_deref().unwrap_or("left out by its row"));
             None
         }
+        Kind::UsageDuration | Kind::AsNeeded => None,
         Kind::Practitioner | Kind::Varies | Kind::Result | Kind::BirthDate | Kind::Text => None,
     }
 }

@@ -208,6 +208,9 @@ pub struct Row {
     /// Coding system of a code that names none, as a message would name it: `HL70487`.
     #[serde(default)]
     pub system: Option<String>,
+    /// Coding system names that mean another list in this field, and the name of that list.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
     /// Of a coded value with alternates, only the first (1) or second (2) coding.
     #[serde(default)]
     pub triplet: Option<u8>,
@@ -258,9 +261,9 @@ pub struct TableRow {
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemRow {
-    /// Name in the message; compared without case.
+    /// Name in the message; compared without case. `JHSD*` is every name that begins so.
     pub names: Vec<String>,
-    /// Address of the system.
+    /// Address of the system; `{name}` stands for the name in the message.
     pub url: String,
     /// Only codes of this many characters.
     #[serde(default)]

@@ -70,11 +70,11 @@ impl Rules {
     /// The address of the coding system that a message calls `name`; `None` if it is not known, and so local.
     pub(crate) fn system(&self, name: &str, code: &str) -> Option<String> {
         let fits = |row: &&SystemRow| {
-            row.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+            row.names.iter().any(|known| is_named(known, name))
                 && row.length.is_none_or(|length| code.chars().count() == length)
         };
         if let Some(row) = self.systems.iter().rev().find(fits) {
-            return Some(row.url.clone());
+            return Some(row.url.replace("{name}", &name.to_ascii_uppercase()));
         }
         // HL7 tables are named HL70004; some senders forget the zero.
         let digits = name.strip_prefix("HL7").or_else(|| name.strip_prefix("hl7"))?;
@@ -166,6 +166,19 @@ impl Rules {
             }
         }
         Ok(())
+    }
+}
+
+fn is_named(known: &str, name: &str) -> bool {
+    match known.strip_suffix('*') {
+        None => known.eq_ignore_ascii_case(name),
+        Some(beginning) => {
+            let of_name = name.get(..beginning.len());
+            let rest = name.get(beginning.len()..).unwrap_or("");
+            of_name.is_some_and(|text| text.eq_ignore_ascii_case(beginning))
+                && !rest.is_empty()
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }
     }
 }
 
