@@ -126,7 +126,8 @@ impl Analytes {
     }
 
     /// The analyte that a code names. JLAC10 codes are compared by analyte, identification, material and result digits;
-    /// the three method digits differ between hospitals and do not count.
+    /// the three method digits differ between hospitals and do not count. A hospital's own 15 digits, without those of the
+    /// result, name an analyte of which the table has one result alone.
     pub fn by_code(&self, system: &str, code: &str) -> Option<&Analyte> {
         match system {
             systems::LOINC => self.by_loinc.get(code).and_then(|index| self.analytes.get(*index)),
@@ -134,9 +135,25 @@ impl Analytes {
                 .analytes
                 .iter()
                 .find(|analyte| analyte.jlac10_patterns.iter().any(|pattern| matches_pattern(pattern, code))),
+            local if is_local_jlac10(local) && code.len() == 15 => self.by_test(code),
             _ => None,
         }
     }
+
+    /// By analyte, identification and material, where one pattern alone begins with them.
+    fn by_test(&self, code: &str) -> Option<&Analyte> {
+        let digits = code.get(..12)?;
+        let mut found = self.analytes.iter().flat_map(|analyte| {
+            analyte.jlac10_patterns.iter().filter(|pattern| pattern.starts_with(digits)).map(move |_| analyte)
+        });
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+}
+
+/// A hospital's name for JLAC10 in its own namespace, which is where codes of another length than the list's stand.
+fn is_local_jlac10(system: &str) -> bool {
+    ["/CodeSystem/JC10", "/CodeSystem/JLAC10"].iter().any(|name| system.ends_with(name))
 }
 
 fn matches_pattern(pattern: &str, code: &str) -> bool {
@@ -209,5 +226,27 @@ fn number(text: Option<&str>) -> Result<Number, String> {
     match Number::parse(text) {
         Some(number) if !number.is_zero() && !number.is_negative() => Ok(number),
         _ => Err(format!("{text:?} is not a positive number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifteen_digits_of_a_hospital_name_an_analyte_of_one_result() {
+        let analytes = Analytes::read("t", include_str!("../../config/codes/analytes.csv")).unwrap();
+        let id = |system: &str, code: &str| analytes.by_code(system, code).map(|analyte| analyte.id.as_str());
+        let local = "https://kyoto.example/fhir/CodeSystem/JC10";
+        assert_eq!(id(local, "3D0100000023271"), Some("glucose"));
+        assert_eq!(id(local, "3C0150000023999"), Some("creatinine"));
+        // The blood count has its quantities in the digits that are missing; so has HbA1c its two results.
+        for code in ["2A9900000019309", "3D0460000019062", "3D01000000232", "3D010000002327101", "３D01000000232"] {
+            assert_eq!(id(local, code), None, "{code}");
+        }
+        assert_eq!(id(systems::JLAC10, "3D0100000023271"), None);
+        assert_eq!(id(systems::JLAC10, "3D010000002327101"), Some("glucose"));
+        assert_eq!(id(systems::LOINC, "17856-6"), Some("hba1c"));
+        assert_eq!(id(systems::LOINC, "18262-6"), Some("cholesterol-ldl"));
     }
 }
