@@ -17,7 +17,7 @@ use crate::exchange::identity::{self, Identity};
 use crate::exchange::transport::Https;
 use crate::exchange::{Institution, deliver};
 use crate::fault::{Classified, Kind};
-use crate::harmonise::Catalog;
+use crate::harmonise;
 use crate::intake::{Intake, mllp};
 use crate::referral::delivered::Delivered;
 use crate::routes;
@@ -110,7 +110,7 @@ pub enum NodeError {
     Mappings(#[from] crate::translate::MappingError),
     /// Unit and code tables do not compile.
     #[error(transparent)]
-    Catalog(#[from] crate::terminology::TableError),
+    Catalog(#[from] &'static crate::terminology::TableError),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -132,7 +132,7 @@ impl Parts {
             store: store.clone(),
             clock: Arc::clone(&clock),
             mappings: Arc::new(Mappings::with_folders(&config.intake.mappings)?),
-            catalog: Arc::new(Catalog::builtin()?),
+            catalog: harmonise::builtin()?,
             setting: Arc::new(Setting::from(&config.institution)),
         };
         let here = Institution {

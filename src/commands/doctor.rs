@@ -10,7 +10,7 @@ use super::{Context, Outcome};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exchange::identity::{self, Identity};
-use crate::harmonise::Catalog;
+use crate::harmonise;
 use crate::store::{Handle, sqlite::SqliteStore};
 use crate::translate::Mappings;
 
@@ -173,7 +173,7 @@ fn database(config: &Config) -> Finding {
 
 fn mappings(config: &Config) -> Finding {
     let compiled = Mappings::with_folders(&config.intake.mappings).map_err(|error| error.to_string());
-    let tables = Catalog::builtin().map_err(|error| error.to_string());
+    let tables = harmonise::builtin().map_err(|error| error.to_string());
     match compiled.and(tables) {
         Ok(_) => good("mappings", "rows, units and codes compile".to_owned()),
         Err(error) => bad("mappings", error),

@@ -9,24 +9,23 @@ use crate::translate::{Refused, RefusedCode};
 
 /// Takes in one file. A row's source is `name:line`.
 pub fn import(intake: &Intake, path: &Path, name: &str, mapping: &CsvMapping) -> Result<Summary, IntakeError> {
-    rows(intake, path, name, mapping, &|_, _| Ok(false))
+    rows(intake, &folder::read(path)?, name, mapping, &|_, _| Ok(false))
 }
 
 /// Takes in the rows of a file that were not taken in before.
 pub fn import_new(intake: &Intake, path: &Path, name: &str, mapping: &CsvMapping) -> Result<Summary, IntakeError> {
-    rows(intake, path, name, mapping, &|source, raw| super::is_known(intake, "csv", source, raw))
+    rows(intake, &folder::read(path)?, name, mapping, &|source, raw| super::is_known(intake, "csv", source, raw))
 }
 
 fn rows(
     intake: &Intake,
-    path: &Path,
+    bytes: &[u8],
     name: &str,
     mapping: &CsvMapping,
     known: &Known<'_>,
 ) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
-    let bytes = folder::read(path)?;
-    for row in csv::translate(mapping, &intake.setting, &bytes) {
+    for row in csv::translate(mapping, &intake.setting, bytes) {
         let source = format!("{name}:{}", row.line);
         if known(&source, &row.raw)? {
             continue;
@@ -60,7 +59,7 @@ pub fn import_folder(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)
         let Some(raw) = super::read_file(intake, "csv", &name, &path, &mut summary)? else { continue };
         let fitting = mappings.iter().filter_map(|mapping| Some((mapping.fits(&raw)?, mapping)));
         match fitting.max_by_key(|(columns, _)| *columns) {
-            Some((_, mapping)) => summary.add(&import(intake, &path, &name, mapping)?),
+            Some((_, mapping)) => summary.add(&rows(intake, &raw, &name, mapping, &|_, _| Ok(false))?),
             None => {
                 summary.count(&receive(intake, Incoming { channel: "csv", source: &name, raw: &raw }, Err(unknown()))?)
             }

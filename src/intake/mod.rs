@@ -29,7 +29,7 @@ pub struct Intake {
     /// Mapping rows.
     pub mappings: Arc<Mappings>,
     /// Units, analytes, code maps.
-    pub catalog: Arc<Catalog>,
+    pub catalog: &'static Catalog,
     /// Country, zone and namespaces of the institution.
     pub setting: Arc<Setting>,
 }
