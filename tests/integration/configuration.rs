@@ -38,10 +38,10 @@ fn the_example_names_every_setting() {
 fn the_published_schema_is_the_code_s() {
     let schema = serde_json::to_string_pretty(&schemars::schema_for!(Config)).unwrap() + "\n";
     let path = project().join("schemas/config.schema.json");
-    if std::env::var("WATARI_WRITE_SCHEMAS").is_ok() {
+    if std::env::var("UPDATE_FIXTURES").is_ok() {
         std::fs::write(&path, &schema).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "run the tests with WATARI_WRITE_SCHEMAS=1");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "run the tests with UPDATE_FIXTURES=1");
 }
 
 #[test]

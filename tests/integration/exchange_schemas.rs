@@ -1,5 +1,5 @@
 //! The schemas of the peer messages under `schemas/` say what the code says. To write them anew:
-//! `WATARI_WRITE_SCHEMAS=1 cargo test --test integration exchange_schemas`.
+//! `UPDATE_FIXTURES=1 cargo test --test integration exchange_schemas`.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ fn check<T: JsonSchema>(name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/peer").join(format!("{name}.schema.json"));
     let mut expected = serde_json::to_string_pretty(&schema_for!(T)).unwrap();
     expected.push('\n');
-    if std::env::var_os("WATARI_WRITE_SCHEMAS").is_some() {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &expected).unwrap();
     }

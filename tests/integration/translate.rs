@@ -1,5 +1,5 @@
 //! Translation by cases: every folder under `tests/fixtures/translate` is an input and what must come of it.
-//! `BLESS=1` writes the expected files; read the difference before committing it.
+//! `UPDATE_FIXTURES=1` writes the expected files; read the difference before committing it.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -95,13 +95,13 @@ fn shown(result: &Result<Translated, Refused>) -> Value {
 
 fn check(expected: &Path, actual: &Value) {
     let text = format!("{}\n", serde_json::to_string_pretty(actual).unwrap());
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::create_dir_all(expected.parent().unwrap()).unwrap();
         std::fs::write(expected, &text).unwrap();
         return;
     }
     let wanted = std::fs::read_to_string(expected).unwrap_or_else(|_| panic!("{} is missing", expected.display()));
-    assert!(wanted == text, "{} differs; BLESS=1 shows how:\n{text}", expected.display());
+    assert!(wanted == text, "{} differs; UPDATE_FIXTURES=1 shows how:\n{text}", expected.display());
 }
 
 #[test]

@@ -316,7 +316,7 @@ mod tests {
     use super::*;
     use crate::translate::csv::CsvFile;
 
-    /// The schema files are what editors check a hospital's rows against; `BLESS=1` writes them.
+    /// The schema files are what editors check a hospital's rows against; `UPDATE_FIXTURES=1` writes them.
     #[test]
     fn the_schemas_are_those_of_the_code() {
         for (name, schema) in
@@ -324,12 +324,12 @@ mod tests {
         {
             let path = format!("{}/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
             let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-            if std::env::var_os("BLESS").is_some() {
+            if std::env::var_os("UPDATE_FIXTURES").is_some() {
                 std::fs::write(&path, &text).unwrap();
             }
             assert!(
                 std::fs::read_to_string(&path).unwrap() == text,
-                "{path} is not what the code says; BLESS=1 writes it"
+                "{path} is not what the code says; UPDATE_FIXTURES=1 writes it"
             );
         }
     }
