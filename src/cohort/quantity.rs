@@ -21,7 +21,7 @@ pub(super) fn ranges(
         return refuse("a quantity needs a unit in UCUM");
     };
     let (unit, step) = match analyte {
-        None => (asked, Number::ONE),
+        None => (asked.to_string(), Number::ONE),
         Some(analyte) => carried(analyte, &asked).ok_or_else(|| {
             CohortError::Question(format!(
                 "{} is not reported in {asked}; ask in {} or {}",

@@ -8,7 +8,8 @@
 use octofhir_ucum::Number;
 
 use super::decimal::{self, Decimal};
-use super::units::{Reading, factor, kind};
+use super::ucum::counts_equivalents;
+use super::units::{Reading, factor};
 use super::{Catalog, scale::Scale};
 use crate::terminology::analytes::{Analyte, Rule};
 
@@ -37,7 +38,7 @@ pub fn convert(catalog: &Catalog, codes: &[(&str, &str)], value: &str, unit: &st
     let Some(value) = decimal::parse(value) else { return refuse("the value is not a decimal") };
     let (from, to) = match (catalog.units.read(unit, false), catalog.units.read(to_unit, true)) {
         (Reading::Ucum(from), Reading::Ucum(to)) => (from, to),
-        (Reading::Ambiguous(why), _) | (_, Reading::Ambiguous(why)) => return refuse(why),
+        (Reading::Refused(why), _) | (_, Reading::Refused(why)) => return refuse(&*why),
         _ => return refuse("the unit is not known"),
     };
     match catalog.analyte(codes) {
@@ -132,7 +133,7 @@ fn conventional_to_si(analyte: &Analyte) -> Option<Number> {
 /// The rule in words, and whether it leaves the digits as they are.
 fn rule_across(analyte: &Analyte, from: &str, to: &str) -> Option<(String, bool)> {
     let one = Some(Number::ONE);
-    let equivalents = kind(from).1 != 0 || kind(to).1 != 0;
+    let equivalents = counts_equivalents(from) || counts_equivalents(to);
     if equivalents && let Some(valence) = analyte.valence {
         let text = format!("valence {}", decimal::write(valence, 0)?);
         // A single charge between meq/L and mmol/L leaves the number as it is.

@@ -6,10 +6,12 @@ pub mod convert;
 mod decimal;
 mod extension;
 pub mod fold;
+mod memo;
 mod names;
 mod results;
 mod romaji;
 mod scale;
+pub mod ucum;
 pub mod units;
 pub mod wareki;
 

@@ -1,5 +1,7 @@
 //! Laboratory results: the other country's code beside the code, the other unit system beside the quantity.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::codes::{self, Added};
@@ -90,7 +92,9 @@ fn comparable(
         Rule::HbA1c | Rule::HbA1cJds => Scale::of_record(analyte, country, record, when, ucum).map(Some),
         Rule::AlkalinePhosphatase if country == Country::Jp => {
             let text = texts(&record["code"]);
-            let ifcc = text.contains("IFCC") || ["/IF", "_IF", "(IF)", "-IF"].iter().any(|mark| text.contains(mark));
+            let ifcc = text.contains("IFCC")
+                || ["/IF", "_IF", "(IF)", "-IF"].iter().any(|mark| text.contains(mark))
+                || has_ifcc_method(&record["code"]);
             match when {
                 _ if text.contains("JSCC") => Err("measured by JSCC; IFCC values are about a third".to_owned()),
                 _ if ifcc => Ok(None),
@@ -108,8 +112,23 @@ fn comparable(
             }
         }
         Rule::Refused if analyte.conventional.unit == analyte.si.unit => Err(analyte.reason.clone()),
+        Rule::Molar(_) if !analyte.reason.is_empty() && says_nitrogen(&texts(&record["code"])) => {
+            Err(analyte.reason.clone())
+        }
         _ => Ok(None),
     }
+}
+
+/// Method digits of JLAC10 that name an IFCC method of alkaline phosphatase.
+fn has_ifcc_method(concept: &Value) -> bool {
+    codings(concept).any(|(system, code)| {
+        codes::is_jlac10(system) && code.starts_with("3B070") && matches!(code.get(12..15), Some("275" | "290"))
+    })
+}
+
+/// Some laboratories give ammonia as the mass of its nitrogen, which is a fifth less.
+fn says_nitrogen(text: &str) -> bool {
+    ["窒素", "NH3-N", "NH3N", "NITROGEN", "AZOTE", "-N("].iter().any(|mark| text.contains(mark)) || text.ends_with("-N")
 }
 
 /// LOINC by the property that the unit shows; JLAC10 from LOINC with example method digits.
@@ -209,11 +228,11 @@ fn quantities_beside(
 /// A quantity of no known analyte: its unit in UCUM, if the writer spelled it otherwise.
 fn plain_quantity(catalog: &Catalog, record: &mut Value, path: &str, notes: &mut Notes<'_>) {
     let Some(quantity) = Quantity::of(catalog, record) else { return };
-    if quantity.declared.as_deref() == Some(quantity.ucum.as_str()) {
+    if quantity.declared.as_deref() == Some(&*quantity.ucum) {
         return;
     }
     let rule = format!("unit {} is UCUM {}", quantity.written, quantity.ucum);
-    notes.add(&format!("{path}valueQuantity"), &rule, Outcome::Added, quantity.ucum.as_str());
+    notes.add(&format!("{path}valueQuantity"), &rule, Outcome::Added, &*quantity.ucum);
     push_quantity(record, &quantity.text, &quantity.ucum, &rule);
 }
 
@@ -227,7 +246,7 @@ struct Quantity {
     /// The UCUM code the writer declared.
     declared: Option<String>,
     /// The unit in UCUM.
-    ucum: String,
+    ucum: Arc<str>,
 }
 
 impl Quantity {
@@ -246,7 +265,7 @@ impl Quantity {
         };
         match catalog.units.read(written, declared.is_some()) {
             Reading::Ucum(ucum) => Some(Self { text, value, written: written.to_owned(), declared, ucum }),
-            Reading::Ambiguous(_) | Reading::Unknown => None,
+            Reading::Refused(_) | Reading::Unknown => None,
         }
     }
 }

@@ -4,11 +4,15 @@
 //! is daltons per litre), so a unit that was not declared UCUM may not contain such symbols.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use octofhir_ucum::{Number, evaluate, parse_expression, validate};
+use octofhir_ucum::validate;
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::memo::Memo;
+use super::ucum::atoms;
+pub use super::ucum::factor;
 use crate::terminology::{self, TableError};
 
 /// Symbols that are UCUM units, but in an undeclared laboratory unit more likely mean something else.
@@ -21,21 +25,24 @@ const LONGEST: usize = 60;
 pub struct Units {
     exact: HashMap<String, Spelling>,
     any_case: HashMap<String, Spelling>,
+    /// Units as written, by whether they were declared UCUM.
+    declared: Memo<Reading>,
+    undeclared: Memo<Reading>,
 }
 
 #[derive(Debug, Clone)]
 enum Spelling {
-    Ucum(String),
-    Refused(String),
+    Ucum(Arc<str>),
+    Refused(Arc<str>),
 }
 
 /// What a unit was read as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// This UCUM code.
-    Ucum(String),
-    /// It could mean two things; the reason tells which.
-    Ambiguous(String),
+    Ucum(Arc<str>),
+    /// It could mean two things, or is no unit; the reason tells which.
+    Refused(Arc<str>),
     /// Neither UCUM nor a known spelling.
     Unknown,
 }
@@ -51,14 +58,19 @@ struct Row {
 impl Units {
     /// Reads the table.
     pub fn read_table(table: &str, text: &str) -> Result<Self, TableError> {
-        let mut units = Self { exact: HashMap::new(), any_case: HashMap::new() };
+        let mut units = Self {
+            exact: HashMap::new(),
+            any_case: HashMap::new(),
+            declared: Memo::default(),
+            undeclared: Memo::default(),
+        };
         for (line, row) in terminology::rows::<Row>(table, text)? {
             let error = |message: String| TableError { table: table.to_owned(), line, message };
             let spelling = if row.ucum.is_empty() {
-                Spelling::Refused(row.reason)
+                Spelling::Refused(row.reason.into())
             } else {
                 validate(&row.ucum).map_err(|cause| error(format!("{} is not UCUM: {cause}", row.ucum)))?;
-                Spelling::Ucum(row.ucum)
+                Spelling::Ucum(row.ucum.into())
             };
             let key = fold(&row.written);
             let replaced = match row.case.as_str() {
@@ -78,25 +90,30 @@ impl Units {
         if written.len() > LONGEST {
             return Reading::Unknown;
         }
+        let memo = if declared { &self.declared } else { &self.undeclared };
+        memo.of(written, || self.read_anew(written, declared))
+    }
+
+    fn read_anew(&self, written: &str, declared: bool) -> Reading {
         let folded = fold(written);
-        if folded.is_empty() || folded == "." {
+        if folded.is_empty() {
             return Reading::Unknown;
         }
         let found = self.exact.get(&folded).or_else(|| self.any_case.get(&folded.to_lowercase()));
         match found {
             Some(Spelling::Ucum(code)) => Reading::Ucum(code.clone()),
             // A declared code means what UCUM says it means.
-            Some(Spelling::Refused(_)) if declared && validate(written).is_ok() => Reading::Ucum(written.to_owned()),
-            Some(Spelling::Refused(reason)) => Reading::Ambiguous(reason.clone()),
-            None if declared && validate(written).is_ok() => Reading::Ucum(written.to_owned()),
+            Some(Spelling::Refused(_)) if declared && validate(written).is_ok() => Reading::Ucum(written.into()),
+            Some(Spelling::Refused(reason)) => Reading::Refused(reason.clone()),
+            None if declared && validate(written).is_ok() => Reading::Ucum(written.into()),
             // `3/uL` is what is left of 10^3/uL when the sign is lost, not three per microlitre.
             None if begins_with_number(&folded) => {
-                Reading::Ambiguous(format!("{folded} begins with a number, which may be the rest of a power"))
+                Reading::Refused(format!("{folded} begins with a number, which may be the rest of a power").into())
             }
             None if validate(&folded).is_err() => Reading::Unknown,
             None => match misleading(&folded) {
-                Some(atom) => Reading::Ambiguous(format!("{atom} in {folded} may not mean UCUM's {atom}")),
-                None => Reading::Ucum(folded),
+                Some(atom) => Reading::Refused(format!("{atom} in {folded} may not mean UCUM's {atom}").into()),
+                None => Reading::Ucum(folded.into()),
             },
         }
     }
@@ -109,70 +126,7 @@ fn begins_with_number(unit: &str) -> bool {
 }
 
 fn misleading(unit: &str) -> Option<&'static str> {
-    MISLEADING.into_iter().find(|symbol| atoms(unit).any(|(atom, _)| atom == *symbol))
-}
-
-/// The factor from one unit to another of the same kind. Amounts of substance and equivalents are kinds of their own
-/// here, though plain numbers to UCUM: `mmol/mol` is not a percentage of mass, and `10*9/L` is not an amount.
-pub fn factor(from: &str, to: &str) -> Option<Number> {
-    if kind(from) != kind(to) {
-        return None;
-    }
-    let read = |unit: &str| evaluate(&parse_expression(unit).ok()?).ok().filter(|read| read.special.is_none());
-    let (from, to) = (read(from)?, read(to)?);
-    if !from.is_commensurable(&to) {
-        return None;
-    }
-    from.factor.checked_div(to.factor)
-}
-
-/// What a unit counts besides its UCUM dimension: powers of amount of substance and of equivalents.
-pub fn kind(unit: &str) -> (i32, i32) {
-    atoms(unit).fold((0, 0), |(amount, equivalents), (atom, sign)| {
-        if atom.ends_with("mol") {
-            // Two entries of opposite sign must not vanish: mmol/mol counts as 100 + 1.
-            (amount + if sign < 0 { 1 } else { 100 }, equivalents)
-        } else if atom.ends_with("eq") {
-            (amount, equivalents + sign)
-        } else {
-            (amount, equivalents)
-        }
-    })
-}
-
-/// The unit symbols of an expression with the sign of their power. Annotations and numbers are passed over.
-fn atoms(unit: &str) -> impl Iterator<Item = (&str, i32)> {
-    let mut sign = 1;
-    let mut braces = 0_u32;
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    for (place, letter) in unit.char_indices() {
-        match letter {
-            '{' => {
-                if braces == 0 {
-                    pieces.push((&unit[start..place], sign));
-                }
-                braces += 1;
-            }
-            '}' => {
-                braces = braces.saturating_sub(1);
-                start = place + 1;
-            }
-            '/' | '.' | '(' | ')' if braces == 0 => {
-                pieces.push((&unit[start..place], sign));
-                start = place + 1;
-                sign = if letter == '/' { -1 } else { sign };
-            }
-            _ => {}
-        }
-    }
-    if braces == 0 {
-        pieces.push((&unit[start..], sign));
-    }
-    pieces
-        .into_iter()
-        .map(|(piece, sign)| (piece.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-' || c == '+'), sign))
-        .filter(|(piece, _)| !piece.is_empty())
+    MISLEADING.into_iter().find(|symbol| atoms(unit).any(|atom| atom == *symbol))
 }
 
 /// One spelling of letters: full width to half width, µ to u, × to x, raised digits behind `^`, no spaces.
@@ -244,27 +198,19 @@ mod tests {
             ("pg", "pg"),
             ("umol/L", "umol/L"),
         ] {
-            assert_eq!(read(written), Reading::Ucum(code.to_owned()), "{written}");
+            assert_eq!(read(written), Reading::Ucum(code.into()), "{written}");
         }
     }
 
     #[test]
     fn what_could_mean_two_things_is_refused() {
-        for written in ["K", "G/L", "T/L", "K/L", "u/cm2", "C", "3/uL", "9/L", "2", "100", "10", "４/μL"] {
-            assert!(matches!(read(written), Reading::Ambiguous(_)), "{written}: {:?}", read(written));
+        for written in
+            ["K", "G/L", "T/L", "K/L", "u/cm2", "C", "3/uL", "9/L", "2", "100", "10", "４/μL", ".", "(end_u)/mL"]
+        {
+            assert!(matches!(read(written), Reading::Refused(_)), "{written}: {:?}", read(written));
         }
-        for written in ["", ".", "class", "(tit_u)", "mg per dl"] {
+        for written in ["", "klasse", "mg per dl"] {
             assert_eq!(read(written), Reading::Unknown, "{written}");
         }
-    }
-
-    #[test]
-    fn amounts_and_percentages_do_not_mix() {
-        assert!(factor("mmol/mol", "%").is_none());
-        assert!(factor("mmol/mol", "umol/mol").is_some());
-        assert!(factor("10*9/L", "mmol/L").is_none());
-        assert!(factor("meq/L", "mmol/L").is_none());
-        assert!(factor("mg/dL", "mmol/L").is_none());
-        assert_eq!(factor("g/dL", "g/L"), Some(Number::from_i64(10)));
     }
 }

@@ -99,13 +99,15 @@ impl Analyte {
 pub struct Analytes {
     analytes: Vec<Analyte>,
     by_loinc: HashMap<String, usize>,
+    /// By what of a JLAC10 code counts: the twelve digits before and the two behind those of the method.
+    by_jlac10: HashMap<String, usize>,
 }
 
 impl Analytes {
     /// Reads the table.
     pub fn read(table: &str, text: &str) -> Result<Self, TableError> {
         let mut analytes = Vec::new();
-        let mut by_loinc = HashMap::new();
+        let (mut by_loinc, mut by_jlac10) = (HashMap::new(), HashMap::new());
         for (line, row) in super::rows::<Row>(table, text)? {
             let error = |message: String| TableError { table: table.to_owned(), line, message };
             let analyte = row.analyte().map_err(error)?;
@@ -115,9 +117,16 @@ impl Analytes {
                     return Err(error(format!("LOINC {code} names two analytes")));
                 }
             }
+            for pattern in &analyte.jlac10_patterns {
+                let key = without_method(pattern).filter(|_| pattern.get(12..15) == Some("..."));
+                let key = key.ok_or_else(|| error(format!("{pattern} is not a JLAC10 code without its method")))?;
+                if by_jlac10.insert(key, index).is_some() {
+                    return Err(error(format!("JLAC10 {pattern} names two analytes")));
+                }
+            }
             analytes.push(analyte);
         }
-        Ok(Self { analytes, by_loinc })
+        Ok(Self { analytes, by_loinc, by_jlac10 })
     }
 
     /// All analytes, in the order of the table.
@@ -131,10 +140,7 @@ impl Analytes {
     pub fn by_code(&self, system: &str, code: &str) -> Option<&Analyte> {
         match system {
             systems::LOINC => self.by_loinc.get(code).and_then(|index| self.analytes.get(*index)),
-            systems::JLAC10 => self
-                .analytes
-                .iter()
-                .find(|analyte| analyte.jlac10_patterns.iter().any(|pattern| matches_pattern(pattern, code))),
+            systems::JLAC10 => self.by_jlac10.get(&without_method(code)?).and_then(|index| self.analytes.get(*index)),
             local if is_local_jlac10(local) && code.len() == 15 => self.by_test(code),
             _ => None,
         }
@@ -156,8 +162,10 @@ fn is_local_jlac10(system: &str) -> bool {
     ["/CodeSystem/JC10", "/CodeSystem/JLAC10"].iter().any(|name| system.ends_with(name))
 }
 
-fn matches_pattern(pattern: &str, code: &str) -> bool {
-    pattern.len() == code.len() && pattern.bytes().zip(code.bytes()).all(|(p, c)| p == b'.' || p == c)
+/// A 17-digit JLAC10 code without the three digits of its method.
+fn without_method(code: &str) -> Option<String> {
+    let shaped = code.len() == 17 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    shaped.then(|| [&code[..12], &code[15..]].concat())
 }
 
 #[derive(Deserialize)]

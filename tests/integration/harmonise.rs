@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use watari::config::Country;
-use watari::harmonise::{Catalog, HarmoniseSetting, harmonise_bundle, harmonise_resource};
+use watari::fhir::systems::JLAC10;
+use watari::harmonise::{Catalog, Conversion, HarmoniseSetting, convert, harmonise_bundle, harmonise_resource};
 
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/harmonise");
@@ -111,6 +112,49 @@ fn a_site_map_opens_local_codes() {
     {
         let error = Catalog::builtin().unwrap().with_site_map("lab.csv", broken).unwrap_err();
         assert_eq!((error.table.as_str(), error.line), ("lab.csv", line), "{error}");
+    }
+}
+
+/// Factors published for laboratories, by every code of the analyte, both ways.
+#[test]
+fn values_cross_by_the_published_factors() {
+    let catalog = Catalog::builtin().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/analytes/factors.csv");
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let mut checked = 0;
+    for row in reader.records() {
+        let row = row.unwrap();
+        let factor: f64 = row[5].parse().unwrap();
+        let codes = [("http://loinc.org", &row[1]), (JLAC10, &row[2])];
+        for code in codes.into_iter().filter(|(_, code)| !code.is_empty()) {
+            for (from, to, wanted) in [(&row[3], &row[4], factor), (&row[4], &row[3], 1.0 / factor)] {
+                let found = convert(&catalog, &[code], "100000", from, to);
+                let Conversion::Converted { value, unit, .. } = found else { panic!("{}: {found:?}", &row[0]) };
+                let found = value.parse::<f64>().unwrap() / 100_000.0;
+                assert!((found / wanted - 1.0).abs() < 0.006, "{} {from} to {to}: {found}, not {wanted}", &row[0]);
+                assert_eq!(unit.replace("u[IU]", "uIU").replace("m[IU]", "mIU"), to.replace("mEq", "meq"));
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 180, "{checked}");
+}
+
+/// HbA1c is linear, not proportional, and what has no factor has none in any unit.
+#[test]
+fn values_that_follow_no_factor() {
+    let catalog = Catalog::builtin().unwrap();
+    let to = |code: &str, value: &str, from: &str, to: &str| {
+        convert(&catalog, &[("http://loinc.org", code)], value, from, to)
+    };
+    for (percent, ifcc) in [("6.5", "48"), ("7.0", "53"), ("9.0", "75")] {
+        let Conversion::Converted { value, .. } = to("4548-4", percent, "%", "mmol/mol") else { panic!() };
+        assert_eq!(value, ifcc);
+        let Conversion::Converted { value, .. } = to("59261-8", ifcc, "mmol/mol", "%") else { panic!() };
+        assert_eq!(value, percent);
+    }
+    for (code, from, other) in [("20448-7", "uIU/mL", "pmol/L"), ("33914-3", "mL/min/{1.73_m2}", "mL/min")] {
+        assert!(matches!(to(code, "10", from, other), Conversion::NotConvertible { .. }), "{code}");
     }
 }
 

@@ -11,6 +11,7 @@ mod command_line_doctor;
 mod command_line_import;
 mod command_line_peer;
 mod configuration;
+mod conformance_harmonise;
 mod demo;
 mod exchange_messages;
 mod exchange_pairing;
