@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::{Clock, SystemClock};
 use crate::cohort::answer::CohortPolicy;
-use crate::config::Config;
+use crate::config::{Config, MllpFeedConfig};
 use crate::exchange::endpoints::OutsideUrl;
 use crate::exchange::identity::{self, Identity};
 use crate::exchange::transport::Https;
@@ -66,6 +66,8 @@ pub struct Doors {
     pub outside: SocketAddr,
     /// HL7 v2, if open.
     pub mllp: Option<SocketAddr>,
+    /// Further doors for HL7 v2, by name.
+    pub feeds: Vec<(String, SocketAddr)>,
     /// What partners are told.
     pub outside_url: String,
 }
@@ -105,6 +107,9 @@ pub enum NodeError {
     /// A door cannot be opened with the keys.
     #[error(transparent)]
     Tls(#[from] crate::exchange::tls::TlsError),
+    /// A door for HL7 v2 cannot be opened as configured.
+    #[error(transparent)]
+    Mllp(#[from] mllp::DoorError),
     /// Mapping rows do not compile.
     #[error(transparent)]
     Mappings(#[from] crate::translate::MappingError),
@@ -169,11 +174,12 @@ impl Node {
         let parts = Parts::open(config, purpose)?;
         let inside = bind("inside", &config.inside.listen).await?;
         let outside = bind("outside", &config.outside.listen).await?;
-        let mllp = match &config.mllp.listen {
-            Some(address) => Some(bind("mllp", address).await?),
-            None => None,
-        };
-        let doors = doors(config, &inside, &outside, mllp.as_ref())?;
+        let mut feeds = Vec::new();
+        for feed in config.mllp.doors() {
+            let listener = bind("mllp", &feed.listen).await?;
+            feeds.push((feed, listener));
+        }
+        let doors = doors(config, &inside, &outside, &feeds)?;
         let (shutdown, stop) = watch::channel(false);
         let mut node = Self {
             parts,
@@ -185,9 +191,10 @@ impl Node {
         };
         node.serve_inside(inside, config, &stop)?;
         node.serve_outside(outside, config, purpose, &stop)?;
-        if let Some(listener) = mllp {
-            let work = mllp::serve(listener, node.parts.intake.clone(), config.mllp.clone(), stop.clone());
-            node.run("the HL7 v2 door", work);
+        for (feed, listener) in feeds {
+            let Parts { here, intake } = &node.parts;
+            let door = mllp::Door::open(listener, &feed, &config.mllp, intake, &here.identity)?;
+            node.run("an HL7 v2 door", mllp::serve(door, stop.clone()));
         }
         node.deliver(stop);
         Ok(node)
@@ -264,16 +271,20 @@ fn doors(
     config: &Config,
     inside: &TcpListener,
     outside: &TcpListener,
-    mllp: Option<&TcpListener>,
+    feeds: &[(MllpFeedConfig, TcpListener)],
 ) -> Result<Doors, NodeError> {
     let address = |door: &'static str, listener: &TcpListener| {
         listener.local_addr().map_err(|cause| NodeError::Listen { door, address: String::new(), cause })
     };
     let outside_address = address("outside", outside)?;
+    let feeds: Result<Vec<_>, NodeError> =
+        feeds.iter().map(|(feed, listener)| Ok((feed.name.clone(), address("mllp", listener)?))).collect();
+    let feeds = feeds?;
     Ok(Doors {
         inside: address("inside", inside)?,
         outside: outside_address,
-        mllp: mllp.map(|listener| address("mllp", listener)).transpose()?,
+        mllp: config.mllp.listen.as_ref().and_then(|_| feeds.first().map(|(_, address)| *address)),
+        feeds: feeds.into_iter().skip(usize::from(config.mllp.listen.is_some())).collect(),
         outside_url: config.outside.public_url.clone().unwrap_or_else(|| format!("https://{outside_address}")),
     })
 }

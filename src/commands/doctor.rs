@@ -126,12 +126,9 @@ fn clock() -> Finding {
 }
 
 fn ports(config: &Config) -> Vec<Finding> {
-    let doors = [
-        ("port inside", Some(&config.inside.listen)),
-        ("port outside", Some(&config.outside.listen)),
-        ("port mllp", config.mllp.listen.as_ref()),
-    ];
-    doors.into_iter().filter_map(|(name, address)| Some(port(name, address?))).collect()
+    let mut found = vec![port("port inside", &config.inside.listen), port("port outside", &config.outside.listen)];
+    found.extend(config.mllp.doors().iter().map(|door| port("port mllp", &door.listen)));
+    found
 }
 
 /// A port is good if it can be taken now; in use is a warning, since it may be this very node.

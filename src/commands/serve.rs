@@ -73,11 +73,16 @@ fn addresses(doors: &Doors) -> serde_json::Value {
     if let Some(mllp) = doors.mllp {
         value["mllp"] = json!(mllp.to_string());
     }
+    for (name, address) in &doors.feeds {
+        value["feeds"][name] = json!(address.to_string());
+    }
     value
 }
 
 fn greeting(config: &Config, doors: &Doors) -> String {
-    let mllp = doors.mllp.map_or_else(|| "closed".to_owned(), |address| format!("mllp://{address}"));
+    let feeds = doors.feeds.iter().map(|(name, address)| format!("mllp://{address} ({name})"));
+    let all: Vec<String> = doors.mllp.map(|address| format!("mllp://{address}")).into_iter().chain(feeds).collect();
+    let mllp = if all.is_empty() { "closed".to_owned() } else { all.join("  ") };
     format!(
         "{name} is open.\n  inside   https://{inside}   people and local systems\n  outside  {outside}   paired institutions\n  \
          HL7 v2   {mllp}\nStop with Ctrl-C.",

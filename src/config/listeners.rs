@@ -1,4 +1,4 @@
-//! `[inside]`, `[outside]`, `[mllp]`: the three doors and their limits.
+//! `[inside]`, `[outside]`: the two doors for HTTPS and their limits.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,37 +54,6 @@ impl Default for OutsideConfig {
             handshake_seconds: 10,
             request_seconds: 60,
             max_connections: 256,
-        }
-    }
-}
-
-/// The door for HL7 v2 feeds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct MllpConfig {
-    /// Address and port; absent: no MLLP listener. MLLP is unencrypted: keep it on loopback or a closed network.
-    pub listen: Option<String>,
-    /// Largest message, bytes.
-    pub max_message_bytes: usize,
-    /// A started message must be complete within, seconds.
-    pub message_seconds: u64,
-    /// A silent connection is closed after, seconds.
-    pub idle_seconds: u64,
-    /// At most this many connections at once; one more is closed at once.
-    pub max_connections: usize,
-    /// Source addresses allowed (exact IPs); empty: any.
-    pub allow: Vec<std::net::IpAddr>,
-}
-
-impl Default for MllpConfig {
-    fn default() -> Self {
-        Self {
-            listen: Some("127.0.0.1:2575".to_owned()),
-            max_message_bytes: 8 * 1024 * 1024,
-            message_seconds: 30,
-            idle_seconds: 3600,
-            max_connections: 64,
-            allow: Vec::new(),
         }
     }
 }

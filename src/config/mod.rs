@@ -3,9 +3,11 @@
 
 mod cohort;
 mod exchange;
+mod filing;
 mod institution;
 mod intake;
 mod listeners;
+mod mllp;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -14,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 pub use cohort::CohortConfig;
 pub use exchange::ExchangeConfig;
+pub use filing::{ClientTlsConfig, DestinationConfig, FiledKind, FilingConfig};
 pub use institution::{Country, InstitutionConfig, LocalName, ServiceConfig};
 pub use intake::{CsvConfig, IntakeConfig, Ssmix2Config};
-pub use listeners::{InsideConfig, MllpConfig, OutsideConfig};
+pub use listeners::{InsideConfig, OutsideConfig};
+pub use mllp::{MllpConfig, MllpFeedConfig, MllpTlsConfig, Network};
 pub use store::StoreConfig;
 
 use crate::fault::{Classified, Kind};
@@ -39,6 +43,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// Delivery to peers.
     pub exchange: ExchangeConfig,
+    /// Filing into local systems.
+    pub filing: FilingConfig,
     /// Cohort questions.
     pub cohort: CohortConfig,
 }
@@ -89,6 +95,8 @@ impl Config {
             .institution
             .check()
             .and_then(|()| config.cohort.check())
+            .and_then(|()| config.mllp.check())
+            .and_then(|()| config.filing.check())
             .map_err(|message| ConfigError::Invalid { path: name.to_owned(), message })?;
         Ok(config)
     }
@@ -103,6 +111,16 @@ impl Config {
         self.store.keys.iter_mut().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|folder| resolve(&mut folder.path));
+        for tls in self.mllp.feeds.iter_mut().filter_map(|feed| feed.tls.as_mut()) {
+            [&mut tls.certificate, &mut tls.key, &mut tls.clients].into_iter().flatten().for_each(resolve);
+        }
+        for destination in &mut self.filing.destinations {
+            [&mut destination.folder, &mut destination.ssmix2].into_iter().flatten().for_each(resolve);
+            if let Some(tls) = &mut destination.tls {
+                resolve(&mut tls.authority);
+                [&mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(resolve);
+            }
+        }
         for feed in &mut self.intake.csv {
             resolve(&mut feed.path);
             resolve(&mut feed.mapping);

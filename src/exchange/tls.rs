@@ -122,7 +122,7 @@ impl Classified for TlsError {
 }
 
 /// The one source of cryptography.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

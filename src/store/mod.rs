@@ -8,6 +8,7 @@ pub mod access;
 pub mod audit;
 pub mod cohorts;
 pub mod deliveries;
+pub mod filings;
 pub mod messages;
 pub mod peers;
 pub mod records;
@@ -24,6 +25,7 @@ pub trait View:
     + messages::MessageView
     + peers::PeerView
     + deliveries::DeliveryView
+    + filings::FilingView
     + referrals::ReferralView
     + cohorts::CohortView
     + access::AccessView
@@ -144,6 +146,20 @@ pub enum Expect {
         /// Name of the lease.
         lease: String,
     },
+    /// The message for a local system waits, and nobody holds it at this time.
+    FilingFree {
+        /// Id of the filing.
+        id: String,
+        /// RFC 3339.
+        now: String,
+    },
+    /// The worker still holds the lease of this message for a local system.
+    FilingLeased {
+        /// Id of the filing.
+        id: String,
+        /// Name of the lease.
+        lease: String,
+    },
     /// The one-time sign-in link has not been used.
     LinkUnused {
         /// SHA-256 of its secret, hexadecimal.
@@ -218,6 +234,44 @@ pub enum Change {
         message_id: String,
         /// Why.
         error: String,
+    },
+    /// Queues a message for a local system, unless it is there already.
+    File(filings::Filing),
+    /// Leases a message for a local system for one attempt.
+    LeaseFiling {
+        /// Id of the filing.
+        id: String,
+        /// Name of the lease.
+        lease: String,
+        /// The lease ends, RFC 3339.
+        until: String,
+    },
+    /// The local system has it.
+    Filed {
+        /// Id of the filing.
+        id: String,
+        /// What it answered.
+        answer: String,
+        /// RFC 3339.
+        at: String,
+    },
+    /// The attempt failed, or a person wants another: try at this time.
+    RetryFiling {
+        /// Id of the filing.
+        id: String,
+        /// RFC 3339.
+        at: String,
+        /// What went wrong, without PHI.
+        error: String,
+    },
+    /// The local system refused it, or retries are used up.
+    GiveUpFiling {
+        /// Id of the filing.
+        id: String,
+        /// Why, without PHI.
+        error: String,
+        /// What it answered, if it did.
+        answer: Option<String>,
     },
     /// A message of a peer was accepted under this id; kept with bytes, signature and our receipt.
     Seen(deliveries::SeenMessage),

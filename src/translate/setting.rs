@@ -1,5 +1,6 @@
 //! Where a record comes from: what rows and data types need to know of the institution.
 
+use super::hl7v2::Charset;
 use crate::config::{Country, InstitutionConfig};
 
 /// The institution whose systems wrote the record.
@@ -19,6 +20,8 @@ pub struct Setting {
     pub province: Option<String>,
     /// Bytes that contradict MSH-18 are refused (live feeds) rather than read as what they prove to be (files).
     pub charset_binds: bool,
+    /// Character set of messages whose MSH-18 is empty; else told by the bytes and the country.
+    pub charset_unnamed: Option<Charset>,
 }
 
 impl From<&InstitutionConfig> for Setting {
@@ -31,6 +34,7 @@ impl From<&InstitutionConfig> for Setting {
             institution_code: config.institution_code.clone(),
             province: config.province.clone(),
             charset_binds: false,
+            charset_unnamed: None,
         }
     }
 }

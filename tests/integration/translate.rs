@@ -25,6 +25,7 @@ fn toronto() -> Setting {
         institution_code: None,
         province: Some("ON".to_owned()),
         charset_binds: false,
+        charset_unnamed: None,
     }
 }
 
@@ -37,6 +38,7 @@ fn kyoto() -> Setting {
         institution_code: Some("2619900012".to_owned()),
         province: None,
         charset_binds: false,
+        charset_unnamed: None,
     }
 }
 

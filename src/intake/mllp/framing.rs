@@ -11,6 +11,15 @@ pub const VT: u8 = 0x0B;
 /// End of a message, followed by a carriage return.
 pub const FS: u8 = 0x1C;
 
+/// `<VT> message <FS><CR>`
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(message.len() + 3);
+    bytes.push(VT);
+    bytes.extend_from_slice(message);
+    bytes.extend_from_slice(&[FS, b'\r']);
+    bytes
+}
+
 /// What came off the wire.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -94,7 +103,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Some(self.broken("the message does not start with <VT>: this is not MLLP"));
         }
         let from = self.searched.saturating_sub(1);
-        if let Some(found) = self.buffer[from..].windows(2).position(|pair| pair == [FS, b'\r']) {
+        let ends = |at: &usize| self.buffer.get(from + at + 1) == Some(&b'\r');
+        if let Some(found) = memchr::memchr_iter(FS, self.buffer.get(from..).unwrap_or_default()).find(ends) {
             let end = from + found;
             if end - 1 > self.limits.largest {
                 return Some(self.broken("the message is larger than this node takes"));

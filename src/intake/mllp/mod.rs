@@ -1,35 +1,122 @@
-//! HL7 v2 over MLLP (HL7 v2.5 appendix, "Minimal Lower Layer Protocol"): `<VT> message <FS><CR>`, one acknowledgement
-//! per message. AA is sent only after the message is durable — also when it is stored but quarantined. A message that
-//! cannot be read at all is kept for inspection and answered AE, so that its sender learns of it; one that is not
-//! stored is answered AE (try again) or AR (do not), each with the reason.
+//! HL7 v2 over MLLP (HL7 v2.5 appendix, "Minimal Lower Layer Protocol"): `<VT> message <FS><CR>`, release 1: every message
+//! is answered by an HL7 acknowledgement, there are no acknowledging bytes as in release 2.
+//!
+//! A message is answered only after it is durable; [`answers`] tells how, in original and enhanced mode. One task serves
+//! each connection and takes its messages in order: what a sender does slowly holds up nobody else.
 
 pub mod framing;
 
-use std::net::SocketAddr;
+mod admission;
+mod answers;
+mod connection;
+mod known_types;
+mod taking;
+mod tls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-use self::framing::{FS, Frame, FrameReader, Limits, VT};
+use self::admission::{Admission, Place};
+use self::connection::Connection;
+pub use self::taking::Senders;
+pub use self::tls::MllpTlsError;
 use super::Intake;
-use super::receive::{Incoming, receive};
-use crate::config::MllpConfig;
-use crate::translate::hl7v2;
-use crate::translate::{RefusedCode, Setting};
+use crate::config::{MllpConfig, MllpFeedConfig};
+use crate::exchange::identity::Identity;
+use crate::fault::{Classified, Kind};
+use crate::translate::Setting;
+use crate::translate::hl7v2::Charset;
 
-/// Header that an acknowledgement answers when the message has none.
-const NO_HEADER: &[u8] = b"MSH|^~\\&|||||||ACK||P|2.5";
+/// A TLS handshake must be done within.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Wait after the system refused a connection (out of file descriptors), so as not to spin.
+const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+
+/// A door that cannot be opened as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// A character set this release does not know.
+    #[error(
+        "mllp.feed {feed:?}: charset {name:?} is not known; use a name of table 0211 such as ISO IR87, 8859/1, CP932"
+    )]
+    Charset {
+        /// Which door.
+        feed: String,
+        /// As configured.
+        name: String,
+    },
+    /// Keys or certificates.
+    #[error("mllp.feed {feed:?}: {cause}")]
+    Tls {
+        /// Which door.
+        feed: String,
+        /// Why.
+        cause: MllpTlsError,
+    },
+}
+
+impl Classified for DoorError {
+    fn kind(&self) -> Kind {
+        Kind::Configuration
+    }
+}
+
+/// An open door.
+pub struct Door {
+    listener: TcpListener,
+    /// Shown as the source of its messages, unless it is the first.
+    name: String,
+    intake: Intake,
+    config: MllpConfig,
+    senders: Senders,
+    admission: Arc<Admission>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Door {
+    /// Opens `feed` on a bound listener, under the limits of `config`.
+    pub fn open(
+        listener: TcpListener,
+        feed: &MllpFeedConfig,
+        config: &MllpConfig,
+        intake: &Intake,
+        identity: &Identity,
+    ) -> Result<Self, DoorError> {
+        let tls = feed.tls.as_ref().map(|tls| tls::acceptor(tls, identity, Arc::clone(&intake.clock)));
+        Ok(Self {
+            listener,
+            name: feed.name.clone(),
+            intake: Intake { setting: Arc::new(setting(&intake.setting, feed)?), ..intake.clone() },
+            config: config.clone(),
+            senders: Senders::new(&feed.senders),
+            admission: Admission::new(feed.allow.clone(), config.max_connections, config.connections_per_source),
+            tls: tls.transpose().map_err(|cause| DoorError::Tls { feed: feed.name.clone(), cause })?,
+        })
+    }
+}
+
+/// The institution's setting, as far as the feed does not say otherwise.
+fn setting(base: &Setting, feed: &MllpFeedConfig) -> Result<Setting, DoorError> {
+    let charset = match &feed.charset {
+        Some(name) => Some(
+            Charset::from_name(name)
+                .ok_or_else(|| DoorError::Charset { feed: feed.name.clone(), name: name.clone() })?,
+        ),
+        None => None,
+    };
+    let country = feed.country.unwrap_or(base.country);
+    Ok(Setting { charset_binds: true, charset_unnamed: charset, country, ..base.clone() })
+}
 
 /// Serves connections until `shutdown` becomes true; then finishes the messages under way.
-pub async fn serve(listener: TcpListener, intake: Intake, config: MllpConfig, mut shutdown: watch::Receiver<bool>) {
-    let setting = Setting { charset_binds: true, ..intake.setting.as_ref().clone() };
-    let intake = Intake { setting: Arc::new(setting), ..intake };
-    let places = Arc::new(Semaphore::new(config.max_connections));
-    let config = Arc::new(config);
+pub async fn serve(door: Door, mut shutdown: watch::Receiver<bool>) {
+    let Door { listener, name, intake, config, senders, admission, tls } = door;
+    let connection = Arc::new(Connection { name, intake, config, senders });
     let mut connections = tokio::task::JoinSet::new();
     while !*shutdown.borrow() {
         let accepted = tokio::select! {
@@ -41,114 +128,44 @@ pub async fn serve(listener: TcpListener, intake: Intake, config: MllpConfig, mu
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "an MLLP connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(AFTER_ACCEPT_ERROR).await;
                 continue;
             }
         };
-        if !is_allowed(&config, from) {
-            tracing::warn!(from = %from.ip(), "an MLLP connection from an address that is not allowed was closed");
-            continue;
-        }
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(from = %from.ip(), limit = config.max_connections, "too many MLLP connections; one was closed");
-            continue;
+        let place = match admission.admit(from.ip()) {
+            Ok(place) => place,
+            Err(refused) => {
+                tracing::warn!(door = %connection.name, from = %from.ip(), reason = %refused, "an MLLP connection was closed");
+                continue;
+            }
         };
-        let connection = Connection { intake: intake.clone(), config: Arc::clone(&config), shutdown: shutdown.clone() };
-        connections.spawn(async move {
-            connection.run(stream).await;
-            drop(place);
-        });
+        // Acknowledgements are small: they must not wait for more to send.
+        let _ = stream.set_nodelay(true);
+        connections.spawn(serve_one(Arc::clone(&connection), stream, tls.clone(), place, shutdown.clone()));
     }
     while connections.join_next().await.is_some() {}
 }
 
-fn is_allowed(config: &MllpConfig, from: SocketAddr) -> bool {
-    config.allow.is_empty() || config.allow.contains(&from.ip().to_canonical())
-}
-
-struct Connection {
-    intake: Intake,
-    config: Arc<MllpConfig>,
-    shutdown: watch::Receiver<bool>,
-}
-
-impl Connection {
-    async fn run(mut self, stream: TcpStream) {
-        let (reading, mut writing) = stream.into_split();
-        let patience = Duration::from_secs(self.config.message_seconds);
-        let mut frames = FrameReader::new(
-            reading,
-            Limits {
-                largest: self.config.max_message_bytes,
-                message: patience,
-                idle: Duration::from_secs(self.config.idle_seconds),
-            },
-        );
-        loop {
-            let frame = tokio::select! {
-                frame = frames.next() => frame,
-                _ = self.shutdown.wait_for(|stop| *stop) => return,
+async fn serve_one(
+    connection: Arc<Connection>,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    place: Place,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    match tls {
+        None => connection.run(stream, shutdown).await,
+        Some(tls) => {
+            let shaken = tokio::select! {
+                shaken = timeout(HANDSHAKE, tls.accept(stream)) => shaken,
+                _ = shutdown.wait_for(|stop| *stop) => return,
             };
-            let (answer, goes_on) = match frame {
-                Frame::End => return,
-                Frame::Message(message) => (self.take(message).await, true),
-                Frame::Broken(head, reason) => (self.reject(&head, reason), false),
-            };
-            let mut framed = Vec::with_capacity(answer.len() + 3);
-            framed.push(VT);
-            framed.extend_from_slice(&answer);
-            framed.extend_from_slice(&[FS, b'\r']);
-            if !matches!(timeout(patience, writing.write_all(&framed)).await, Ok(Ok(()))) || !goes_on {
-                let _ = writing.shutdown().await;
-                tokio::select! {
-                    () = frames.discard() => return,
-                    _ = self.shutdown.wait_for(|stop| *stop) => return,
-                }
+            match shaken {
+                Ok(Ok(stream)) => connection.run(stream, shutdown).await,
+                Ok(Err(error)) => tracing::warn!(door = %connection.name, %error, "a TLS handshake failed"),
+                Err(_) => tracing::warn!(door = %connection.name, "a TLS handshake took too long"),
             }
         }
     }
-
-    /// Takes a message in and gives its acknowledgement.
-    async fn take(&self, message: Vec<u8>) -> Vec<u8> {
-        let intake = self.intake.clone();
-        let fallback = message.clone();
-        let work = tokio::task::spawn_blocking(move || take_in(&intake, &message));
-        work.await.unwrap_or_else(|_| self.answer(&fallback, "AE", Some("the message was not stored: internal error")))
-    }
-
-    fn reject(&self, head: &[u8], reason: &'static str) -> Vec<u8> {
-        tracing::warn!(reason, bytes = head.len(), "an MLLP message was rejected");
-        self.answer(head, "AR", Some(reason))
-    }
-
-    fn answer(&self, message: &[u8], code: &'static str, text: Option<&str>) -> Vec<u8> {
-        acknowledge(&self.intake, message, code, text, None)
-    }
-}
-
-/// Stores a message and gives its acknowledgement. Blocks.
-fn take_in(intake: &Intake, message: &[u8]) -> Vec<u8> {
-    let translation = hl7v2::translate(&intake.mappings, &intake.setting, message);
-    let unreadable = translation
-        .as_ref()
-        .err()
-        .filter(|refused| {
-            matches!(refused.code, RefusedCode::Unreadable | RefusedCode::Encoding | RefusedCode::Truncated)
-        })
-        .map(|refused| (refused.reason.clone(), refused.place.clone()));
-    let sender = hl7v2::header(message).map(|header| header.sending_application).unwrap_or_default();
-    let incoming = Incoming { channel: "mllp", source: &sender, raw: message };
-    match (receive(intake, incoming, translation), unreadable) {
-        (Ok(_), None) => acknowledge(intake, message, "AA", None, None),
-        (Ok(_), Some((reason, place))) => acknowledge(intake, message, "AE", Some(&reason), place.as_deref()),
-        (Err(error), _) => {
-            tracing::error!(%error, "an MLLP message could not be stored");
-            acknowledge(intake, message, "AE", Some("the message was not stored; send it again"), None)
-        }
-    }
-}
-
-fn acknowledge(intake: &Intake, message: &[u8], code: &str, text: Option<&str>, place: Option<&str>) -> Vec<u8> {
-    let header = hl7v2::header(message).or_else(|| hl7v2::header(NO_HEADER));
-    header.map(|header| hl7v2::acknowledge(&header, code, text, place, intake.clock.now())).unwrap_or_default()
+    drop(place);
 }

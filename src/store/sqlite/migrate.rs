@@ -5,7 +5,10 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// The migrations in order; position + 1 is the schema version they lead to.
-const MIGRATIONS: &[&str] = &[include_str!("../../../schemas/sqlite/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../schemas/sqlite/0001_initial.sql"),
+    include_str!("../../../schemas/sqlite/0002_filing.sql"),
+];
 
 /// The schema version of the file (`PRAGMA user_version`).
 pub(super) fn version(connection: &Connection) -> Result<u32, StoreError> {

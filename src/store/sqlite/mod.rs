@@ -6,6 +6,7 @@ mod audit;
 mod cohorts;
 mod deliveries;
 mod facts;
+mod filings;
 mod messages;
 mod migrate;
 mod peers;

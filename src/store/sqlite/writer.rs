@@ -163,6 +163,8 @@ fn holds(connection: &Connection, expect: &Expect) -> rusqlite::Result<bool> {
         Expect::PeerIs { id, state } => super::peers::peer_is(connection, id, state.as_ref()),
         Expect::InviteOpen { secret_sha256 } => super::peers::invite_open(connection, secret_sha256),
         Expect::LeaseHeld { message_id, lease } => super::deliveries::lease_held(connection, message_id, lease),
+        Expect::FilingFree { id, now } => super::filings::is_free(connection, id, now),
+        Expect::FilingLeased { id, lease } => super::filings::lease_held(connection, id, lease),
         Expect::LinkUnused { secret_sha256 } => super::access::link_unused(connection, secret_sha256),
     }
 }
@@ -182,6 +184,11 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         }
         Change::RetryAt { message_id, at, error } => super::deliveries::retry_at(connection, message_id, at, error),
         Change::GiveUp { message_id, error } => super::deliveries::give_up(connection, message_id, error),
+        Change::File(filing) => super::filings::queue(connection, filing),
+        Change::LeaseFiling { id, lease, until } => super::filings::lease(connection, id, lease, until),
+        Change::Filed { id, answer, at } => super::filings::filed(connection, id, answer, at),
+        Change::RetryFiling { id, at, error } => super::filings::retry_at(connection, id, at, error),
+        Change::GiveUpFiling { id, error, answer } => super::filings::give_up(connection, id, error, answer.as_deref()),
         Change::Seen(seen) => super::deliveries::put_seen(connection, seen),
         Change::UseToken { peer, jti, expires_at } => super::deliveries::use_token(connection, peer, jti, expires_at),
         Change::PutReferral(referral) => super::referrals::put(connection, referral),

@@ -35,9 +35,9 @@ pub struct Decoded {
 
 /// Decodes a whole message by its MSH-18, or by the bytes and the country where MSH-18 is empty.
 ///
-/// `binding`: bytes that contradict MSH-18 are refused, which is right for a live feed whose sender can mend it. Files
+/// `unnamed` is the agreed set of a feed that leaves MSH-18 empty. `binding`: bytes that contradict MSH-18 are refused, which is right for a live feed whose sender can mend it. Files
 /// were often converted to UTF-8 on their way; they are read as what their bytes prove them to be, with a warning.
-pub fn decode(bytes: &[u8], country: Country, binding: bool) -> Result<Decoded, Refused> {
+pub fn decode(bytes: &[u8], country: Country, unnamed: Option<Charset>, binding: bool) -> Result<Decoded, Refused> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let declared = declared(bytes);
     let charset = match named(&declared) {
@@ -49,7 +49,10 @@ pub fn decode(bytes: &[u8], country: Country, binding: bool) -> Result<Decoded, 
             );
             return Err(refused(reason));
         }
-        None => undeclared(bytes, country)?,
+        None => match unnamed {
+            Some(charset) => charset,
+            None => undeclared(bytes, country)?,
+        },
     };
     if !declared.is_empty() && looks_utf8(bytes, charset) {
         if binding {
@@ -84,6 +87,11 @@ pub fn encode(text: &str, charset: Charset) -> Vec<u8> {
 }
 
 impl Charset {
+    /// By a name of table 0211 (`ISO IR87`, `8859/1`, `UNICODE UTF-8`), or a usual one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        named(&[name.to_owned()])?.ok()
+    }
+
     /// Its usual name.
     pub fn name(self) -> &'static str {
         match self {
@@ -226,20 +234,22 @@ mod tests {
     fn declared_sets_are_read_strictly() {
         let jis = encoding_rs::ISO_2022_JP.encode("渡邉^花子").0.into_owned();
         for name in ["~ISO IR87", "~ISOIR87", "ASCII~ISO IR87"] {
-            let decoded = decode(&message(name, &jis), Country::Jp, true).unwrap();
+            let decoded = decode(&message(name, &jis), Country::Jp, None, true).unwrap();
             assert!(decoded.text.ends_with("渡邉^花子"), "{name}");
             assert_eq!(decoded.charset, Charset::Iso2022Jp);
         }
-        assert!(decode(&message("8859/1", b"Tremblay^Ad\xe8le"), Country::Ca, true).unwrap().text.ends_with("Adèle"));
+        assert!(
+            decode(&message("8859/1", b"Tremblay^Ad\xe8le"), Country::Ca, None, true).unwrap().text.ends_with("Adèle")
+        );
         let sjis = encoding_rs::SHIFT_JIS.encode("髙橋①").0.into_owned();
-        assert!(decode(&message("CP932", &sjis), Country::Jp, true).unwrap().text.ends_with("髙橋①"));
+        assert!(decode(&message("CP932", &sjis), Country::Jp, None, true).unwrap().text.ends_with("髙橋①"));
     }
 
     #[test]
     fn a_kanji_whose_bytes_are_delimiters_survives() {
         // 0x7C and 0x5E are legal second bytes: 亜 to 瓦 hold several such characters.
         let jis = encoding_rs::ISO_2022_JP.encode("簿鍋縞喙").0.into_owned();
-        assert!(decode(&message("~ISO IR87", &jis), Country::Jp, true).unwrap().text.ends_with("簿鍋縞喙"));
+        assert!(decode(&message("~ISO IR87", &jis), Country::Jp, None, true).unwrap().text.ends_with("簿鍋縞喙"));
     }
 
     #[test]
@@ -247,19 +257,19 @@ mod tests {
         for (charset, bytes) in
             [("UNICODE UTF-8", &b"\x8e\x52"[..]), ("ASCII", b"\xe8"), ("~ISO IR87", b"\x8e\x52"), ("KS X 1001", b"x")]
         {
-            let refused = decode(&message(charset, bytes), Country::Jp, true).err().unwrap();
+            let refused = decode(&message(charset, bytes), Country::Jp, None, true).err().unwrap();
             assert_eq!(refused.code, RefusedCode::Encoding, "{charset}");
         }
-        assert!(decode(&message("", b"\x8e\x52"), Country::Jp, true).is_err());
+        assert!(decode(&message("", b"\x8e\x52"), Country::Jp, None, true).is_err());
     }
 
     #[test]
     fn utf8_under_another_name_is_refused_on_a_feed_and_told_of_in_a_file() {
         let name = "Tremblay^Élodie".as_bytes();
         for declared in ["~ISO IR87", "ASCII", "8859/1"] {
-            let refused = decode(&message(declared, name), Country::Ca, true).err().unwrap();
+            let refused = decode(&message(declared, name), Country::Ca, None, true).err().unwrap();
             assert_eq!(refused.code, RefusedCode::Encoding, "{declared}");
-            let read = decode(&message(declared, name), Country::Ca, false).unwrap();
+            let read = decode(&message(declared, name), Country::Ca, None, false).unwrap();
             assert!(read.text.ends_with("Élodie") && read.warning.is_some(), "{declared}");
         }
     }
@@ -267,6 +277,6 @@ mod tests {
     #[test]
     fn idle_escapes_are_no_error() {
         let name = b"\x1b$B\x1b(B\x1b$BEO\x1b(B";
-        assert!(decode(&message("~ISO IR87", name), Country::Jp, true).unwrap().text.ends_with('渡'));
+        assert!(decode(&message("~ISO IR87", name), Country::Jp, None, true).unwrap().text.ends_with('渡'));
     }
 }

@@ -26,6 +26,10 @@ pub struct Header {
     pub processing_id: String,
     /// MSH-12, e.g. `2.5`.
     pub version: String,
+    /// MSH-15: when a commit acknowledgement is wanted (`AL`, `NE`, `ER`, `SU`).
+    pub accept_acknowledgment: String,
+    /// MSH-16: when an application acknowledgement is wanted.
+    pub application_acknowledgment: String,
     /// MSH-18 as written.
     pub declared_charset: String,
     /// The character set a reply is written in.
@@ -36,6 +40,11 @@ impl Header {
     /// `ADT^A01`, `ACK`, or `?` when MSH-9 is empty.
     pub fn kind(&self) -> String {
         kind(&self.message_code, &self.trigger)
+    }
+
+    /// Enhanced mode: MSH-15 or MSH-16 says which acknowledgements are wanted.
+    pub fn is_enhanced(&self) -> bool {
+        !self.accept_acknowledgment.is_empty() || !self.application_acknowledgment.is_empty()
     }
 }
 
@@ -81,6 +90,8 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
         control_id: (!control_id.is_empty()).then_some(control_id),
         processing_id: field(11),
         version: field(12),
+        accept_acknowledgment: field(15),
+        application_acknowledgment: field(16),
         declared_charset: field(18),
         charset: reply_charset(&declared, line),
     })

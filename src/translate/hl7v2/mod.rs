@@ -7,13 +7,14 @@ mod acknowledge;
 mod batch;
 mod escape;
 mod header;
+pub mod write;
 
 use super::build::{self, Order};
 use super::rows::file::MessageRow;
 use super::{Mappings, Refused, RefusedCode, Setting, Translated};
 use message::Message;
 
-pub use acknowledge::acknowledge;
+pub use acknowledge::{Complaint, acknowledge, application_acknowledge};
 pub use batch::split_batch;
 pub use charset::Charset;
 pub use header::{Header, header};
@@ -44,7 +45,8 @@ pub(crate) fn read(setting: &Setting, bytes: &[u8]) -> Result<Read, Refused> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(refused(Refused::new(RefusedCode::Truncated, "the message is empty; have it sent again")));
     }
-    let decoded = charset::decode(bytes, setting.country, setting.charset_binds).map_err(refused)?;
+    let decoded =
+        charset::decode(bytes, setting.country, setting.charset_unnamed, setting.charset_binds).map_err(refused)?;
     let (message, mut warnings) = message::parse(&decoded.text, decoded.charset).map_err(refused)?;
     warnings.extend(decoded.warning);
     let processing = message.first("MSH").and_then(|header| header.text(11, 1));

@@ -89,6 +89,18 @@ impl RunningNode {
         self.line["mllp"].as_str().unwrap().parse().unwrap()
     }
 
+    /// The address of a further HL7 v2 door.
+    pub fn feed(&self, name: &str) -> SocketAddr {
+        self.line["feeds"][name].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Memory in use, KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// `kill -9`: nothing is finished, nothing is flushed.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
