@@ -147,7 +147,7 @@ impl CsvMapping {
         let number = |column: &str| columns.iter().position(|known| known == column).map(|at| at + 1);
         let reference = |column: &String| {
             let field = number(column).unwrap_or(columns.len() + 1);
-            FieldRefs(vec![FieldRef { segment: ROW.to_owned(), field, component: Some(1), all: false }])
+            FieldRefs(vec![FieldRef { segment: ROW.to_owned(), field, component: Some(1), sub: None, all: false }])
         };
         let mut rows = RowsFile { table: self.file.table.clone(), ..RowsFile::default() };
         for resource in &self.file.resource {
@@ -168,7 +168,8 @@ impl CsvMapping {
                 per: vec![ROW.to_owned()],
                 when: Vec::new(),
                 identity: resource.identity.iter().map(reference).collect(),
-                identity_required: false,
+                tell: Vec::new(),
+            identity_required: false,
                 repeated: Repeated::default(),
                 mentioned: false,
                 // An empty cell is one that was not sent.

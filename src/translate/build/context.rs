@@ -156,9 +156,10 @@ impl<'a> Context<'a> {
             return Some(field.segment.clone());
         }
         let piece = self.piece_at(segment, field.field)?;
-        match field.component {
-            Some(component) => piece.get(component),
-            None => piece.whole(),
+        match (field.component, field.sub) {
+            (Some(component), Some(sub)) => piece.component(component).get(sub),
+            (Some(component), None) => piece.get(component),
+            (None, _) => piece.whole(),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::context::Work;
+use super::profiles;
 use super::resources::Instance;
 use crate::translate::Amendment;
 use crate::translate::setting::percent;
@@ -35,7 +36,10 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
         };
         entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
     }
-    for party in work.take_parties() {
+    for mut party in work.take_parties() {
+        if let Value::Object(body) = &mut party.resource {
+            profiles::state(work.order.rules, body);
+        }
         let kind = party.resource["resourceType"].clone();
         let request = json!({"method": "POST", "url": kind, "ifNoneExist": party.query});
         entries.push(json!({"fullUrl": party.full_url, "resource": party.resource, "request": request}));

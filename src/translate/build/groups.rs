@@ -57,6 +57,9 @@ fn continues(message: &Message, row: &GroupRow, group: &Group, name: &str) -> bo
         return true;
     }
     let Some(rank) = row.starts.iter().position(|start| start == name) else { return false };
+    if row.run && group.segments.iter().all(|index| message.segments[*index].name == name) {
+        return true;
+    }
     let reached = |index: &usize| row.starts.iter().position(|start| *start == message.segments[*index].name);
     !group.segments.iter().filter_map(reached).any(|other| other >= rank)
 }
@@ -91,6 +94,7 @@ mod tests {
             within: within.map(str::to_owned),
             starts: list(starts),
             members: list(members),
+            run: false,
         }
     }
 
@@ -123,6 +127,16 @@ mod tests {
         );
         // An OBX before any order opens the order it would stand in.
         assert_eq!(shape("PID OBX", &rows), ":MSH,PID order: observation:OBX");
+    }
+
+    #[test]
+    fn one_route_serves_the_medicines_before_it() {
+        let mut rows = [row("order", None, &["ORC"], &[]), row("administration", Some("order"), &["RXA"], &["RXR"])];
+        rows[1].run = true;
+        assert_eq!(
+            shape("PID ORC RXA RXA RXR RXA RXR", &rows),
+            ":MSH,PID order:ORC administration:RXA,RXA,RXR administration:RXA,RXR"
+        );
     }
 
     #[test]

@@ -1,15 +1,17 @@
-//! References between the resources of a message: to the nearest in the groups.
+//! References between the resources of a message: to the nearest in the groups, or to those that a field names.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::context::Work;
+use super::context::{Context, Work};
+use super::ledger::Target;
 use super::resources::Instance;
+use crate::translate::rows::file::LinkRow;
 use crate::translate::rows::path::{Path, Slots};
+use crate::translate::rows::reference::FieldRefs;
 
-/// Sets the references between resources: to the nearest in the groups. Where one is wanted and several are as near, none
-/// is taken.
+/// Sets the references between resources. Where one is wanted and several are as near, none is taken.
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
     let mut known: Known = HashMap::new();
     for instance in instances.iter() {
@@ -17,15 +19,49 @@ pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
         made.all.push(instance.full_url.clone());
         made.by_group.entry(instance.group).or_default().push(instance.full_url.clone());
     }
-    for instance in instances.iter_mut() {
-        for link in &instance.row.link {
-            let found = nearest(work, instance.group, &known, &link.to);
+    let named = named(work, instances);
+    for (at, instance) in instances.iter_mut().enumerate() {
+        for (row, link) in instance.row.link.iter().enumerate() {
+            let found = match named.get(&(at, row)) {
+                Some(found) => found.clone(),
+                None if link.same.is_empty() => nearest(work, instance.group, &known, &link.to),
+                None => Vec::new(),
+            };
             let wanted: &[String] = if link.path.grows() || found.len() == 1 { &found } else { &[] };
             for url in wanted.iter().filter(|url| **url != instance.full_url) {
                 set_reference(&link.path, url, &mut instance.body);
             }
         }
     }
+}
+
+/// What the links find that go by fields: by number of the resource and of its link.
+fn named(work: &Work<'_>, instances: &[Instance<'_>]) -> HashMap<(usize, usize), Vec<String>> {
+    let mut named = HashMap::new();
+    for (at, instance) in instances.iter().enumerate() {
+        for (row, link) in instance.row.link.iter().enumerate().filter(|(_, link)| !link.same.is_empty()) {
+            let ours: Vec<Option<String>> = link.same.iter().map(|(_, ours)| text(work, instance, ours)).collect();
+            if ours.iter().all(Option::is_some) {
+                named.insert((at, row), found(work, instances, link, &ours));
+            }
+        }
+    }
+    named
+}
+
+fn found(work: &Work<'_>, instances: &[Instance<'_>], link: &LinkRow, ours: &[Option<String>]) -> Vec<String> {
+    let is_meant = |other: &&Instance<'_>| {
+        let mut fields = link.same.iter().zip(ours);
+        link.to.contains(&other.row.name) && fields.all(|((theirs, _), ours)| text(work, other, theirs) == *ours)
+    };
+    let mut urls: Vec<String> = instances.iter().filter(is_meant).map(|other| other.full_url.clone()).collect();
+    urls.dedup();
+    urls
+}
+
+fn text(work: &Work<'_>, instance: &Instance<'_>, fields: &FieldRefs) -> Option<String> {
+    let target = Target::default();
+    Context::new(work, instance.group, instance.segment, &target).first_text(fields)
 }
 
 fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
@@ -48,7 +84,7 @@ fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Ve
         return Vec::new();
     }
     let mut level = group;
-    // The first group is the message, and everything is within it.
+    // The first group is the message, and everything is within it: what a neighbour has is not the nearest.
     while let Some(parent) = work.groups[level].parent {
         let groups = work.within(level);
         let at = |made: &&Made| {
@@ -61,5 +97,9 @@ fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Ve
         }
         level = parent;
     }
-    made.iter().flat_map(|made| made.all.iter().cloned()).collect()
+    let of_message = |made: &&Made| made.by_group.get(&0).cloned().unwrap_or_default();
+    match group {
+        0 => made.iter().flat_map(|made| made.all.iter().cloned()).collect(),
+        _ => made.iter().flat_map(of_message).collect(),
+    }
 }

@@ -4,10 +4,12 @@ mod constraints;
 mod context;
 mod entries;
 mod groups;
+mod identity;
 mod ledger;
 mod links;
 mod meanings;
 mod piece;
+mod profiles;
 mod repeats;
 mod resources;
 
@@ -61,6 +63,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     for instance in &mut instances {
         meanings::read(&work, instance);
         constraints::hold(&work, instance);
+        profiles::state(order.rules, &mut instance.body);
     }
     let event_time = work.first_time(&order.row.event_time).or(order.fallback_time);
     let amendments = entries::amendments(&instances);

@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::translate::{Refused, RefusedCode};
 
+const CODED: &str = "valueCodeableConcept";
+
 /// The later one counts; what only the earlier one says stays, and lists hold what both say.
 pub(crate) fn replace(first: &mut Map<String, Value>, second: Map<String, Value>) {
     for (element, value) in second {
@@ -15,8 +17,13 @@ pub(crate) fn replace(first: &mut Map<String, Value>, second: Map<String, Value>
     }
 }
 
-/// Lines of one text become one text, and the same thing twice is one thing; two different values are refused.
-pub(crate) fn join(first: &mut Map<String, Value>, second: Map<String, Value>) -> Result<(), Refused> {
+/// Lines of one text become one text, several codes that answer one question become the components of one answer, and the
+/// same thing twice is one thing. Two different values of any other kind are refused.
+pub(crate) fn join(first: &mut Map<String, Value>, mut second: Map<String, Value>) -> Result<(), Refused> {
+    if answers_also(first, &second) {
+        as_component(first);
+        as_component(&mut second);
+    }
     let value = |map: &Map<String, Value>| map.keys().find(|element| element.starts_with("value")).cloned();
     if value(first) != value(&second) {
         return Err(refused());
@@ -36,6 +43,27 @@ pub(crate) fn join(first: &mut Map<String, Value>, second: Map<String, Value>) -
     Ok(())
 }
 
+/// Whether the second is another coded answer to the question of the first.
+fn answers_also(first: &Map<String, Value>, second: &Map<String, Value>) -> bool {
+    let is_coded = |map: &Map<String, Value>| map.contains_key(CODED);
+    let has_parts = first.get("component").is_some();
+    (is_coded(first) || has_parts) && is_coded(second) && first.get(CODED) != second.get(CODED)
+}
+
+/// Makes the value of a result its component, with what is said of this value alone.
+fn as_component(body: &mut Map<String, Value>) {
+    let Some(value) = body.shift_remove(CODED) else { return };
+    let mut component = Map::new();
+    component.insert("code".to_owned(), body.get("code").cloned().unwrap_or(Value::Null));
+    component.insert(CODED.to_owned(), value);
+    for element in ["interpretation", "referenceRange"] {
+        if let Some(said) = body.shift_remove(element) {
+            component.insert(element.to_owned(), said);
+        }
+    }
+    body.insert("component".to_owned(), Value::Array(vec![Value::Object(component)]));
+}
+
 fn unite(items: &mut Vec<Value>, more: Vec<Value>) {
     for item in more {
         if !items.contains(&item) {
@@ -45,8 +73,9 @@ fn unite(items: &mut Vec<Value>, more: Vec<Value>) {
 }
 
 fn refused() -> Refused {
-    let reason = "two results of one order have the same code, sub-id (OBX-4) and time (OBX-14) but differ, so that a \
-                  correction could not say which of them it corrects; have the sender number them in OBX-4";
+    let reason = "two results of one order have the same code, sub-id (OBX-4), time (OBX-14), method, observer and unit but \
+                  differ, so that a correction could not say which of them it corrects; have the sender number them in \
+                  OBX-4";
     Refused::new(RefusedCode::Invalid, reason).at("OBX-4")
 }
 
@@ -70,6 +99,31 @@ mod tests {
         assert_eq!(join(&mut number(1), number(2)).unwrap_err().place.as_deref(), Some("OBX-4"));
         assert!(join(&mut number(1), map(json!({"valueString": "1"}))).is_err());
         assert!(join(&mut number(1), map(json!({"dataAbsentReason": {}}))).is_err());
+    }
+
+    #[test]
+    fn several_coded_answers_are_components() {
+        let answer = |code: &str| {
+            map(json!({"code": {"text": "organism"}, "interpretation": [{"text": code}],
+                "valueCodeableConcept": {"coding": [{"code": code}]}}))
+        };
+        let mut first = answer("a");
+        join(&mut first, answer("b")).unwrap();
+        join(&mut first, answer("c")).unwrap();
+        let component = |code: &str| {
+            json!({"code": {"text": "organism"}, "valueCodeableConcept": {"coding": [{"code": code}]},
+                "interpretation": [{"text": code}]})
+        };
+        let components = [component("a"), component("b"), component("c")];
+        assert_eq!(Value::Object(first), json!({"code": {"text": "organism"}, "component": components}));
+        let mut same = answer("a");
+        join(&mut same, answer("a")).unwrap();
+        assert_eq!(same, answer("a"));
+        let mut corrected = answer("a");
+        corrected.insert("status".to_owned(), json!("final"));
+        let mut other = answer("b");
+        other.insert("status".to_owned(), json!("corrected"));
+        assert!(join(&mut corrected, other).is_err());
     }
 
     #[test]

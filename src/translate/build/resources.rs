@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, Work};
+use super::identity::{self, Place};
 use super::ledger::{Leaf, NULL, Target};
 use super::missing_patient;
 use super::piece::Piece;
@@ -22,6 +23,8 @@ pub(crate) struct Instance<'a> {
     /// Its number in the account.
     pub number: usize,
     pub group: usize,
+    /// The segment it is made for, if it is made for one.
+    pub segment: Option<usize>,
     pub body: Map<String, Value>,
     /// Elements that the source deletes.
     pub cleared: Vec<Cleared>,
@@ -40,20 +43,12 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
     let mut number = 0;
     for name in &work.order.row.resources {
         let Some(row) = work.order.rules.resources.get(name) else { continue };
-        for (group, segment) in places(work, row) {
+        for Place { group, segment, identity } in identity::places(work, row) {
             number += 1;
-            let anchor = Target { resource: number, path: row.resource_type.clone() };
-            let context = Context::new(work, group, segment, &anchor);
-            if !row.when.iter().all(|condition| context.holds(condition)) {
-                continue;
-            }
-            if row.identity_required && row.identity.first().is_none_or(|fields| context.first_text(fields).is_none()) {
-                continue;
-            }
             let Content { body, cleared, weak } = content(work, row, number, group, segment);
             let key = match instances.first() {
                 None => patient_key(work, &body)?,
-                Some(patient) => clinical_key(&context, row, patient, &used),
+                Some(patient) => clinical_key(work, row, &identity, patient, &used),
             };
             if !used.insert(key.1.clone())
                 && let Some(known) = instances.iter_mut().find(|known| known.key == key)
@@ -66,7 +61,7 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
                 continue;
             }
             let full_url = full_url(work, row, &key);
-            instances.push(Instance { row, number, group, body, cleared, weak, full_url, key });
+            instances.push(Instance { row, number, group, segment, body, cleared, weak, full_url, key });
             if instances.len() == 1 {
                 break;
             }
@@ -80,20 +75,6 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
 
 fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(String, String)) -> String {
     format!("urn:uuid:{}", crate::ids::derived(&[&work.order.setting.namespace, &row.resource_type, system, value]))
-}
-
-/// The groups and segments that a resource is made for.
-fn places(work: &Work<'_>, row: &ResourceRow) -> Vec<(usize, Option<usize>)> {
-    let mut places = Vec::new();
-    for per in &row.per {
-        for (group, content) in work.groups.iter().enumerate() {
-            if &content.name == per {
-                places.push((group, None));
-            }
-            places.extend(work.own(group, per).map(|segment| (group, Some(segment))));
-        }
-    }
-    places
 }
 
 /// Applies the rows of all segments, then what holds always and what holds otherwise.
@@ -260,16 +241,16 @@ fn patient_key(work: &Work<'_>, body: &Map<String, Value>) -> Result<(String, St
 /// The identifier of any other resource: derived from patient, type and the identity fields, so that it says nothing
 /// about the patient. A second thing with the same identity in one message is numbered where the row says that it is one.
 fn clinical_key(
-    context: &Context<'_>,
+    work: &Work<'_>,
     row: &ResourceRow,
+    parts: &[String],
     patient: &Instance<'_>,
     used: &HashSet<String>,
 ) -> (String, String) {
-    let setting = context.setting;
-    let parts: Vec<String> = row.identity.iter().map(|fields| context.first_text(fields).unwrap_or_default()).collect();
+    let setting = work.order.setting;
     let mut all = vec![setting.namespace.as_str(), row.resource_type.as_str(), &patient.key.0, &patient.key.1];
     all.extend(parts.iter().map(String::as_str));
-    if let Some(history) = context.work.order.history {
+    if let Some(history) = work.order.history {
         all.extend(["history", history]);
     }
     let system = setting.identifier_system(&kebab(&row.resource_type));

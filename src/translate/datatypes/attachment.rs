@@ -1,9 +1,35 @@
-//! ED → Attachment.
+//! ED, RP → Attachment.
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::translate::build::Piece;
+use crate::translate::build::{Context, Piece};
+
+/// The value of an OBX by OBX-2.
+pub(crate) fn of(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    match context.text("OBX-2").as_deref() {
+        Some("RP") => rp(piece),
+        _ => ed(piece),
+    }
+}
+
+/// RP: pointer, application, type, subtype. Where the pointer is no address by itself it is one only within its
+/// application, and leads nobody else there.
+fn rp(piece: &Piece<'_>) -> Option<Value> {
+    let address = piece.get(1).filter(|text| !text.chars().any(|c| c.is_whitespace() || c.is_control()));
+    let Some(address) = address.filter(|text| text.contains(':')) else {
+        piece.drop_all("the pointer is no address that others could follow");
+        return None;
+    };
+    let mut attachment = json!({"url": address});
+    piece.book(1);
+    if piece.get(3).is_some() {
+        attachment["contentType"] = json!(content_type(piece.get(3).as_deref(), piece.get(4).as_deref()));
+        piece.book(3);
+        piece.book(4);
+    }
+    Some(attachment)
+}
 
 /// ED: source, type, subtype, encoding, data.
 pub(crate) fn ed(piece: &Piece<'_>) -> Option<Value> {

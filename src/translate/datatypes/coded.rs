@@ -143,6 +143,12 @@ pub(crate) fn code(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Optio
     }
 }
 
+/// → string: what the source says in words, else its code.
+pub(crate) fn display(piece: &Piece<'_>) -> Option<Value> {
+    let words = [ORIGINAL_TEXT, 2, 5, 1].into_iter().find(|part| piece.get(*part).is_some())?;
+    piece.take(words).and_then(|text| clean(&text)).map(Value::String)
+}
+
 /// `Y`/`N` → boolean.
 pub(crate) fn boolean(piece: &Piece<'_>) -> Option<Value> {
     let value = match piece.get(1)?.as_str() {

@@ -88,6 +88,16 @@ fn health_card_version(piece: &Piece<'_>, kind: Option<&str>) -> Option<Value> {
     }))
 }
 
+/// IPC-3 and its kind: a UID of DICOM → Identifier, as <https://hl7.org/fhir/R4/imagingstudy.html#notes> writes it.
+pub(crate) fn dicom_uid(piece: &Piece<'_>) -> Option<Value> {
+    let part = [1, 3, 2].into_iter().find(|part| piece.get(*part).is_some_and(|text| is_oid(&text)));
+    let Some(uid) = part.and_then(|part| piece.take(part)) else {
+        piece.drop_all("it is no unique identifier of DICOM");
+        return None;
+    };
+    Some(json!({"system": "urn:dicom:uid", "value": format!("urn:oid:{uid}")}))
+}
+
 /// EI, EIP or a plain number → Identifier. The issuer of EI names the system; else `value` of the row does, as an address
 /// or as a name within the institution's namespace.
 pub(crate) fn ei(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {

@@ -9,6 +9,7 @@ pub(crate) mod name;
 pub(crate) mod number;
 pub(crate) mod observation;
 pub(crate) mod party;
+pub(crate) mod prescription;
 pub(crate) mod quantity;
 pub(crate) mod telecom;
 pub(crate) mod text;
@@ -30,6 +31,12 @@ pub enum Kind {
     CX,
     /// EI, or a plain number → Identifier of the institution (`value` names it, or is a system address).
     Identifier,
+    /// A DICOM UID, bare or as HD → Identifier.
+    DicomUid,
+    /// JAHIS ORC-4 → Identifier: the number of the Rp, the medicines taken together.
+    RpNumber,
+    /// JAHIS ORC-4 → Identifier: the place of a medicine in its Rp.
+    OrderInRp,
     /// XPN → HumanName.
     XPN,
     /// XAD → Address.
@@ -62,6 +69,9 @@ pub enum Kind {
     /// ST, TX, FT → string, whole.
     #[serde(rename = "string")]
     Text,
+    /// A coded value as its words → string: its text, else its code.
+    #[serde(rename = "display")]
+    Display,
     /// `Y` or `N` of table 0136 → boolean.
     #[serde(rename = "boolean")]
     Boolean,
@@ -97,7 +107,7 @@ pub enum Kind {
     /// A result as it is written in one cell, with its unit elsewhere → value[x], read as NM is.
     #[serde(rename = "result")]
     Result,
-    /// ED → Attachment.
+    /// ED or RP → Attachment.
     Attachment,
     /// `value`, when the field holds something.
     #[serde(rename = "fixed")]
@@ -163,6 +173,10 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
     match row.kind {
         Kind::CX => identifier::cx(context, piece),
         Kind::Identifier => identifier::ei(row, context, piece),
+        Kind::DicomUid => identifier::dicom_uid(piece),
+        Kind::RpNumber => prescription::rp_number(piece),
+        Kind::OrderInRp => prescription::order_in_rp(context, piece),
+        Kind::Display => coded::display(piece),
         Kind::XPN => name::xpn(context, piece),
         Kind::XAD => address::xad(context, piece),
         Kind::XTN => telecom::xtn(row, piece),
@@ -184,7 +198,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::Location => party::location(context, piece),
         Kind::Organization => party::organization(piece),
         Kind::ReferenceRange => quantity::reference_range(context, piece),
-        Kind::Attachment => attachment::ed(piece),
+        Kind::Attachment => attachment::of(context, piece),
         Kind::Fixed => {
             piece.book_all();
             row.value.clone()

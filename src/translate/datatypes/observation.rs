@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::quantity::Unit;
 use super::text::clean;
-use super::{Placed, attachment, coded, number, time};
+use super::{Placed, attachment, coded, name, number, party, time};
 use crate::fhir::systems;
 use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
@@ -71,6 +71,8 @@ fn value(context: &Context<'_>, piece: &Piece<'_>, kind: &str, unit: &FieldRefs)
             None => text(piece),
         },
         "DR" => time::period(context, piece).map(|period| ("valuePeriod", period)),
+        // A person: the name says who it was; a number alone says it to the sender only.
+        "XCN" | "XPN" => person(context, piece, kind).or_else(|| text(piece)),
         "ED" => attachment::ed(piece).map(|_| ("valueString", json!("(attachment)"))),
         _ => text(piece),
     }
@@ -78,6 +80,14 @@ fn value(context: &Context<'_>, piece: &Piece<'_>, kind: &str, unit: &FieldRefs)
 
 fn text(piece: &Piece<'_>) -> Option<(&'static str, Value)> {
     piece.take_whole().and_then(|text| clean(&text)).map(|text| ("valueString", json!(text)))
+}
+
+fn person(context: &Context<'_>, piece: &Piece<'_>, kind: &str) -> Option<(&'static str, Value)> {
+    let name = if kind == "XCN" { name::of_xcn(context, piece) } else { name::xpn(context, piece) }?;
+    let id = (kind == "XCN").then(|| piece.take(1)).flatten();
+    let words = party::display_name(&name);
+    let text = id.map_or_else(|| words.clone(), |id| format!("{words} ({id})"));
+    Some(("valueString", json!(text)))
 }
 
 fn coded_value(context: &Context<'_>, piece: &Piece<'_>, kind: &str) -> Option<(&'static str, Value)> {

@@ -74,7 +74,8 @@ impl Person {
     }
 }
 
-fn display_name(name: &Value) -> String {
+/// A name as one text.
+pub(crate) fn display_name(name: &Value) -> String {
     if let Some(text) = name.get("text").and_then(Value::as_str) {
         return text.to_owned();
     }

@@ -9,9 +9,13 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("hl7v2/problems.toml", include_str!("../../../config/mappings/hl7v2/problems.toml")),
     ("hl7v2/results.toml", include_str!("../../../config/mappings/hl7v2/results.toml")),
     ("hl7v2/medication.toml", include_str!("../../../config/mappings/hl7v2/medication.toml")),
+    ("hl7v2/orders.toml", include_str!("../../../config/mappings/hl7v2/orders.toml")),
+    ("hl7v2/administration.toml", include_str!("../../../config/mappings/hl7v2/administration.toml")),
     ("hl7v2/tables.toml", include_str!("../../../config/mappings/hl7v2/tables.toml")),
     ("hl7v2/systems.toml", include_str!("../../../config/mappings/hl7v2/systems.toml")),
     ("hl7v2/jahis.toml", include_str!("../../../config/mappings/hl7v2/jahis.toml")),
     ("hl7v2/ca.toml", include_str!("../../../config/mappings/hl7v2/ca.toml")),
+    ("hl7v2/profiles-jp.toml", include_str!("../../../config/mappings/hl7v2/profiles-jp.toml")),
+    ("hl7v2/profiles-ca.toml", include_str!("../../../config/mappings/hl7v2/profiles-ca.toml")),
     ("ssmix2.toml", include_str!("../../../config/mappings/ssmix2.toml")),
 ];

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::MappingError;
 use super::path::Path;
+use super::profile::ProfileRow;
 use super::reference::{Condition, FieldRefs};
 use crate::translate::datatypes::Kind;
 
@@ -28,6 +29,8 @@ pub struct RowsFile {
     pub system: Vec<SystemRow>,
     /// Identifier systems by type and issuer.
     pub identifier: Vec<IdentifierRow>,
+    /// Profiles that resources state.
+    pub profile: Vec<ProfileRow>,
     /// SS-MIX2 data types and their messages.
     pub storage: Vec<StorageRow>,
 }
@@ -73,6 +76,9 @@ pub struct GroupRow {
     /// Segments that begin it. A segment that the open group has already, or that stands before one it has, begins
     /// the next.
     pub starts: Vec<String>,
+    /// What begins it may come several times in a row, and the segments behind serve them all.
+    #[serde(default)]
+    pub run: bool,
     /// Segments that belong to it wherever they come.
     #[serde(default)]
     pub members: Vec<String>,
@@ -95,6 +101,9 @@ pub struct ResourceRow {
     /// What tells this thing from others of its type and patient: the same values give the same resource.
     #[serde(default)]
     pub identity: Vec<FieldRefs>,
+    /// What also tells apart those of one message that have the same identity.
+    #[serde(default)]
+    pub tell: Vec<FieldRefs>,
     /// Make nothing if the first part of the identity is empty.
     #[serde(default)]
     pub identity_required: bool,
@@ -165,6 +174,9 @@ pub struct LinkRow {
     pub path: Path,
     /// Names of `[[resource]]` rows; the nearest in the groups are taken.
     pub to: Vec<String>,
+    /// Not the nearest, but those whose fields are the same as fields here: theirs first, then ours.
+    #[serde(default)]
+    pub same: Vec<(FieldRefs, FieldRefs)>,
 }
 
 /// Rows of one segment for one resource type.

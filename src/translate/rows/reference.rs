@@ -1,4 +1,5 @@
-//! How rows point at fields: `PV1-19`, `OBX-3.1`, `OBX-3.1|OBX-3.2` (the first that holds something), `RXC-2.1*` (all of
+//! How rows point at fields: `PV1-19`, `OBX-3.1`, `OBR-26.1.1` (a subcomponent), `OBX-3.1|OBX-3.2` (the first that holds
+//! something), `RXC-2.1*` (all of
 //! the group), and conditions over them: `OBX-2=ED`, `OBX-2!=ED|RP`, `PV1-45`, `!PV1-45`.
 
 use std::str::FromStr;
@@ -12,6 +13,8 @@ pub struct FieldRef {
     pub field: usize,
     /// Component; `None` is the whole first repetition.
     pub component: Option<usize>,
+    /// Subcomponent; `None` is the whole component.
+    pub sub: Option<usize>,
     /// All segments of the name in the group.
     pub all: bool,
 }
@@ -54,15 +57,19 @@ impl FromStr for FieldRef {
             return Err(wrong());
         }
         let Some(place) = place else {
-            return Ok(Self { segment: segment.to_owned(), field: 0, component: None, all });
+            return Ok(Self { segment: segment.to_owned(), field: 0, component: None, sub: None, all });
         };
         let (field, component) =
             place.split_once('.').map_or((place, None), |(field, component)| (field, Some(component)));
+        let (component, sub) = component
+            .and_then(|text| text.split_once('.'))
+            .map_or((component, None), |(component, sub)| (Some(component), Some(sub)));
         let number = |digits: &str| digits.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(wrong);
         Ok(Self {
             segment: segment.to_owned(),
             field: number(field)?,
             component: component.map(number).transpose()?,
+            sub: sub.map(number).transpose()?,
             all,
         })
     }
@@ -128,6 +135,8 @@ mod tests {
     fn fields_and_conditions_are_read() {
         let FieldRefs(fields) = "OBX-3.1|OBR-4".parse().unwrap();
         assert_eq!((fields[0].field, fields[0].component, fields[1].component), (3, Some(1), None));
+        let parent = "OBR-26.1.2".parse::<FieldRef>().unwrap();
+        assert_eq!((parent.field, parent.component, parent.sub), (26, Some(1), Some(2)));
         assert!("RXC-2.1*".parse::<FieldRef>().unwrap().all);
         assert_eq!("OBX-2!=ED|RP".parse::<Condition>().unwrap().test, Test::NotIn(vec!["ED".into(), "RP".into()]));
         assert_eq!("!SPM".parse::<Condition>().unwrap().test, Test::Absent);

@@ -6,6 +6,7 @@ use super::MappingError;
 use super::file::{
     GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow, line_of,
 };
+use super::profile::ProfileRow;
 use crate::config::Country;
 use crate::fhir::systems;
 
@@ -23,6 +24,7 @@ pub(crate) struct Rules {
     tables: HashMap<String, TableRow>,
     systems: Vec<SystemRow>,
     identifiers: Vec<IdentifierRow>,
+    profiles: Vec<ProfileRow>,
     /// By SS-MIX2 data type.
     pub storage: BTreeMap<String, StorageRow>,
 }
@@ -91,6 +93,11 @@ impl Rules {
         self.identifiers.iter().rev().find(fits).map(|row| row.system.as_str())
     }
 
+    /// The profiles of a resource type, those of later files first.
+    pub(crate) fn profiles(&self, resource_type: &str) -> impl Iterator<Item = &ProfileRow> {
+        self.profiles.iter().filter(move |row| row.resource_type == resource_type)
+    }
+
     fn lay_over(&mut self, file: &RowsFile) {
         for message in &file.message {
             for event in &message.events {
@@ -115,6 +122,7 @@ impl Rules {
         }
         self.systems.extend(file.system.iter().cloned());
         self.identifiers.extend(file.identifier.iter().cloned());
+        self.profiles.splice(0..0, file.profile.iter().cloned());
         self.storage.extend(file.storage.iter().map(|row| (row.kind.clone(), row.clone())));
     }
 

@@ -55,9 +55,6 @@ fn enter_in_error(resource: &mut Value) {
         json!({"coding": [{"system": system, "code": "entered-in-error"}]})
     };
     match kind.as_str() {
-        "Observation" | "DiagnosticReport" | "MedicationRequest" | "Encounter" | "Specimen" | "Procedure" => {
-            resource["status"] = json!("entered-in-error");
-        }
         "Condition" => {
             resource["verificationStatus"] = verification("condition-ver-status");
             remove(resource, "clinicalStatus");
@@ -66,7 +63,10 @@ fn enter_in_error(resource: &mut Value) {
             resource["verificationStatus"] = verification("allergyintolerance-verification");
             remove(resource, "clinicalStatus");
         }
-        _ => {}
+        "Patient" | "Practitioner" | "PractitionerRole" | "Organization" | "Location" | "Provenance" => {}
+        "MessageHeader" | "RelatedPerson" | "Device" => {}
+        // Every other kind that a message makes has `entered-in-error` among the codes of its status.
+        _ => resource["status"] = json!("entered-in-error"),
     }
 }
 
@@ -83,8 +83,8 @@ fn make_inactive(resource: &mut Value) {
         let system = format!("http://terminology.hl7.org/CodeSystem/{name}");
         resource["clinicalStatus"] = json!({"coding": [{"system": system, "code": "inactive"}]});
     }
-    resource["meta"] =
-        json!({"tag": [{"system": format!("{}/CodeSystem/record-state", systems::WATARI), "code": "superseded"}]});
+    resource["meta"]["tag"] =
+        json!([{"system": format!("{}/CodeSystem/record-state", systems::WATARI), "code": "superseded"}]);
 }
 
 fn remove(resource: &mut Value, element: &str) {
