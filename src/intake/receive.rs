@@ -132,6 +132,7 @@ fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -
         event_time: kept.event_time.clone(),
         new_ids: incoming.new_ids(),
         amendments: kept.amendments.clone(),
+        whole_of: whole_of(incoming, bundle),
     };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {
@@ -153,6 +154,12 @@ fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -
         }
     }
     Err(StoreError::Database(format!("the record kept changing: {last}")).into())
+}
+
+/// A file of an SS-MIX2 storage is the whole of its order, which the bundle names as its source.
+fn whole_of(incoming: Incoming<'_>, bundle: &Value) -> Option<String> {
+    let source = bundle.pointer("/meta/source").and_then(Value::as_str);
+    source.filter(|_| incoming.channel == "ssmix2").map(str::to_owned)
 }
 
 fn quarantine(intake: &Intake, incoming: Incoming<'_>, kept: Kept, reason: String) -> Result<Received, StoreError> {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::{amend, condition, index};
+use super::{amend, condition, index, retire};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
@@ -30,6 +30,8 @@ pub struct Origin {
     pub new_ids: NewIds,
     /// What entries leave as it is recorded, for translated sources; the entries of a stranger replace all.
     pub amendments: Vec<Amendment>,
+    /// The bundle is the whole of what this source says: what the source said before and the bundle lacks is withdrawn.
+    pub whole_of: Option<String>,
 }
 
 /// How things created get their ids.
@@ -156,6 +158,12 @@ pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) 
     }
     no_resource_twice(&targets)?;
     let mut accepted = Accepted::default();
+    let present: HashSet<(String, String)> =
+        targets.iter().map(|target| (target.kind.clone(), target.id.clone())).collect();
+    let superseded = match &origin.whole_of {
+        Some(source) => retire::is_superseded(view, source, origin.event_time.as_deref())?,
+        None => false,
+    };
     for (entry, target) in entries.iter().zip(targets) {
         let mut resource = entry["resource"].clone();
         relink(&mut resource, &addresses)?;
@@ -165,7 +173,17 @@ pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) 
         {
             amend::amend(&recorded, &mut resource, amendment);
         }
+        if superseded && target.existing.is_none() {
+            retire::withdraw_new(&mut resource);
+        }
         put(&mut accepted, now, resource, target, origin);
+    }
+    if let Some(source) = &origin.whole_of {
+        for (stored, resource) in retire::withdrawn(view, source, &present, origin.event_time.as_deref())? {
+            let (kind, id) = (stored.kind.clone(), stored.id.clone());
+            let target = Target { kind, id, existing: Some(stored), leave: false, absent: None };
+            put(&mut accepted, now, resource, target, origin);
+        }
     }
     Ok(accepted)
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::parameters::{self, Parameter, ParameterType};
+use super::retire::SOURCE;
 use crate::fhir::{self, dates, reference};
 use crate::harmonise::{comparable_quantities, fold};
 use crate::store::records::{IndexRow, IndexValue};
@@ -11,6 +12,10 @@ use crate::store::records::{IndexRow, IndexValue};
 pub fn rows(resource: &Value) -> Vec<IndexRow> {
     let kind = fhir::resource_type(resource).unwrap_or("");
     let mut rows = Vec::new();
+    if let Some(source) = resource.pointer("/meta/source").and_then(Value::as_str) {
+        let value = IndexValue::Token { system: String::new(), code: source.to_owned() };
+        rows.push(IndexRow { parameter: SOURCE.to_owned(), value });
+    }
     for parameter in parameters::of(kind) {
         if parameter.kind == ParameterType::Quantity {
             // Only what may be compared: no bounds (`<5`), nothing harmonising barred.

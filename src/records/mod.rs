@@ -5,3 +5,4 @@ mod amend;
 mod condition;
 pub mod index;
 pub mod parameters;
+mod retire;

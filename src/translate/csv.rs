@@ -169,7 +169,7 @@ impl CsvMapping {
                 when: Vec::new(),
                 identity: resource.identity.iter().map(reference).collect(),
                 tell: Vec::new(),
-            identity_required: false,
+                identity_required: false,
                 repeated: Repeated::default(),
                 mentioned: false,
                 // An empty cell is one that was not sent.

@@ -6,6 +6,8 @@
 mod condition;
 mod path;
 
+use serde_json::{Value, json};
+
 use super::hl7v2::message::Message;
 use super::{Mappings, Refused, RefusedCode, Setting, Translated, hl7v2};
 
@@ -59,9 +61,28 @@ pub fn translate(
     // A file of the storage is the whole of an order, not a part of it.
     translated.amendments.iter_mut().for_each(|amendment| amendment.unite.clear());
     condition::mark(path.condition, &mut translated);
+    // A past version is not what the order is now.
+    if path.condition != Condition::Past {
+        name_source(setting, path, &mut translated.bundle);
+    }
     // Versions of one record in a storage are told apart by when their files were written.
     translated.event_time = written.or(translated.event_time);
     Ok(translated)
+}
+
+/// Names the order that a file is the whole of as the source of the bundle and of what it writes: a later file of the order
+/// takes back what it lacks.
+fn name_source(setting: &Setting, path: &StoragePath, bundle: &mut Value) {
+    let date = path.date.as_deref().unwrap_or("-");
+    let order = crate::ids::derived(&[&setting.namespace, "ssmix2", &path.patient, date, &path.data_type, &path.order]);
+    let source = json!(format!("urn:uuid:{order}"));
+    let entries = bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten();
+    for entry in entries.filter(|entry| entry["request"]["method"] == "PUT") {
+        if entry["resource"]["resourceType"] != "Patient" {
+            entry["resource"]["meta"]["source"] = source.clone();
+        }
+    }
+    bundle["meta"]["source"] = source;
 }
 
 /// The message's patient must be the folder's: a misplaced file would put one patient's data under another.

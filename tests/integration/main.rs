@@ -42,6 +42,7 @@ mod referral_refused;
 mod referral_store;
 mod referral_story;
 mod referral_update;
+mod ssmix2_orders;
 mod stopping;
 mod store_contract;
 mod translate;

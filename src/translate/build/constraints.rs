@@ -18,6 +18,7 @@ pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
         _ => {}
     }
     let kind = instance.row.resource_type.clone();
+    choices(&mut instance.body, &kind, &withdraw);
     let mut body = Value::Object(std::mem::take(&mut instance.body));
     periods(&mut body, &kind, &withdraw);
     if let Value::Object(body) = body {
@@ -86,6 +87,23 @@ fn vital_sign(body: &mut Map<String, Value>) {
     {
         let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
         body.insert("dataAbsentReason".to_owned(), json!({"coding": [{"system": system, "code": "unknown"}]}));
+    }
+}
+
+/// Elements that have one of several forms.
+const CHOICES: [&str; 6] = ["effective", "medication", "occurrence", "onset", "performed", "value"];
+
+/// An element has one form only: the first that the rows filled stays.
+fn choices(body: &mut Map<String, Value>, kind: &str, withdraw: Withdraw<'_>) {
+    for choice in CHOICES {
+        let is_form = |element: &&String| {
+            element.strip_prefix(choice).is_some_and(|form| form.starts_with(|c: char| c.is_ascii_uppercase()))
+        };
+        let others: Vec<String> = body.keys().filter(is_form).skip(1).cloned().collect();
+        for element in others {
+            body.shift_remove(&element);
+            withdraw(&format!("{kind}.{element}"), "the element has another form already");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::text::clean;
 use crate::translate::build::{Context, Piece};
+use crate::translate::hl7v2::message::Segment;
 
 const RP_NUMBER: &str = "urn:oid:1.2.392.100495.20.3.81";
 const ORDER_IN_RP: &str = "urn:oid:1.2.392.100495.20.3.82";
@@ -17,18 +18,38 @@ pub(crate) fn rp_number(piece: &Piece<'_>) -> Option<Value> {
     Some(json!({"system": RP_NUMBER, "value": rp(&text)}))
 }
 
-/// ORC-4 → the place of the medicine among those of its Rp, as the message lists them.
+/// ORC-4, or RXA-5 of a medicine that was given → the place of the medicine among those of its Rp, as the message lists
+/// them. A medicine that is given several times has one place.
 pub(crate) fn order_in_rp(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    let here = piece.component(1).get(1)?;
     let at = context.segment?;
     let segments = &context.work.order.message.segments;
-    let order = segments.get(at)?.text(2, 1);
-    let of_rp = segments.iter().take(at).filter(|segment| {
-        segment.name == "ORC" && segment.text(4, 1) == Some(here.as_str()) && segment.text(2, 1) == order
-    });
-    let place = of_rp.count() + 1;
-    piece.component(1).book(1);
+    let place = match segments.get(at)?.name.as_str() {
+        "RXA" => place_of_dose(segments, at),
+        _ => place_of_line(segments, at),
+    };
+    piece.book(1);
     Some(json!({"system": ORDER_IN_RP, "value": place.to_string()}))
+}
+
+/// Lines of a prescription: each has an ORC, and those of one Rp the same ORC-4.
+fn place_of_line(segments: &[Segment], at: usize) -> usize {
+    let rp = |segment: &Segment| (segment.text(2, 1).map(str::to_owned), segment.text(4, 1).map(str::to_owned));
+    let Some(here) = segments.get(at).map(rp) else { return 1 };
+    segments.iter().take(at).filter(|segment| segment.name == "ORC" && rp(segment) == here).count() + 1
+}
+
+/// Doses: the medicines of an Rp follow one ORC.
+fn place_of_dose(segments: &[Segment], at: usize) -> usize {
+    let start = segments.iter().take(at).rposition(|segment| segment.name == "ORC").unwrap_or(0);
+    let doses = segments.iter().take(at + 1).skip(start).filter(|segment| segment.name == "RXA");
+    let mut medicines: Vec<Option<&str>> = Vec::new();
+    for medicine in doses.map(|dose| dose.text(5, 1).or_else(|| dose.text(5, 2))) {
+        if !medicines.contains(&medicine) {
+            medicines.push(medicine);
+        }
+    }
+    let here = segments.get(at).and_then(|dose| dose.text(5, 1).or_else(|| dose.text(5, 2)));
+    medicines.iter().position(|medicine| *medicine == here).unwrap_or(0) + 1
 }
 
 fn rp(text: &str) -> &str {
