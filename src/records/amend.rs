@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::translate::{Amendment, Cleared};
 
 /// Elements with alternatives, of which a resource has one.
-const CHOICES: [&str; 3] = ["deceased", "multipleBirth", "onset"];
+const CHOICES: [&str; 4] = ["deceased", "multipleBirth", "occurrence", "onset"];
 /// Elements whose parts come from several fields.
 const PARTS: [&str; 2] = ["hospitalization", "period"];
 
@@ -46,7 +46,17 @@ fn keep(recorded: &Map<String, Value>, new: &mut Map<String, Value>, amendment: 
             new.remove(element);
         }
     }
+    keep_source(recorded, new);
     in_error_has_no_status(new);
+}
+
+/// What is the source's own stays so when another message adds to it.
+fn keep_source(recorded: &Map<String, Value>, new: &mut Map<String, Value>) {
+    let source = |resource: &Map<String, Value>| resource.get("meta").and_then(|meta| meta.get("source")).cloned();
+    if let (Some(source), None) = (source(recorded), source(new)) {
+        let meta = new.entry("meta").or_insert_with(|| Value::Object(Map::new()));
+        meta["source"] = source;
+    }
 }
 
 /// What is left of a recorded element that the source did not send.

@@ -63,7 +63,8 @@ pub fn translate(
     condition::mark(path.condition, &mut translated);
     // A past version is not what the order is now.
     if path.condition != Condition::Past {
-        name_source(setting, path, &mut translated.bundle);
+        let reports = matches!(translated.kind.split('^').next(), Some("OMI" | "ORU" | "OUL" | "RAS"));
+        name_source(setting, path, reports, &mut translated.bundle);
     }
     // Versions of one record in a storage are told apart by when their files were written.
     translated.event_time = written.or(translated.event_time);
@@ -71,14 +72,19 @@ pub fn translate(
 }
 
 /// Names the order that a file is the whole of as the source of the bundle and of what it writes: a later file of the order
-/// takes back what it lacks.
-fn name_source(setting: &Setting, path: &StoragePath, bundle: &mut Value) {
+/// takes back what it lacks. The order behind a report is not the report's.
+fn name_source(setting: &Setting, path: &StoragePath, reports: bool, bundle: &mut Value) {
     let date = path.date.as_deref().unwrap_or("-");
     let order = crate::ids::derived(&[&setting.namespace, "ssmix2", &path.patient, date, &path.data_type, &path.order]);
     let source = json!(format!("urn:uuid:{order}"));
     let entries = bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten();
     for entry in entries.filter(|entry| entry["request"]["method"] == "PUT") {
-        if entry["resource"]["resourceType"] != "Patient" {
+        let of_another = match entry["resource"]["resourceType"].as_str() {
+            Some("Patient") => true,
+            Some("ServiceRequest") => reports,
+            _ => false,
+        };
+        if !of_another {
             entry["resource"]["meta"]["source"] = source.clone();
         }
     }

@@ -117,7 +117,7 @@ fn what_does_not_belong_into_the_record_is_kept_aside_and_the_counts_add_up() {
     storage.put(&Place { patient: PATIENT, day: "-", kind: "ADT-00", order: "999999999999999", flag: "0" }, ADT_00);
     // Another patient's folder, named in agreement with itself.
     storage.put(&Place { patient: OTHER, day, kind: "OML-11", order: "000000000700003", flag: "1" }, OML_11);
-    storage.put(&Place { patient: PATIENT, day, kind: "OMD", order: "000000000700004", flag: "1" }, OMD);
+    storage.put(&Place { patient: PATIENT, day, kind: "OMX-09", order: "000000000700004", flag: "1" }, OMD);
     site.write("storage/index.txt", b"made by the HIS");
 
     let done = site.run(&["import", "ssmix2", storage.path().to_str().unwrap()]);
@@ -135,7 +135,7 @@ fn what_does_not_belong_into_the_record_is_kept_aside_and_the_counts_add_up() {
     assert!(misplaced.contains("PID-3") && misplaced.contains("another patient"), "{misplaced}");
     assert!(reason(&quarantined, "000000000700001_20261105120000000_01_2").contains("condition flag 2"));
     assert!(reason(&quarantined, "ADT-00_999999999999999_20261105120000000_01_0").contains("condition flag 0"));
-    assert!(reason(&quarantined, "/OMD/").contains("OMD"));
+    assert!(reason(&quarantined, "/OMX-09/").contains("OMX-09"));
 
     assert_eq!(site.count("Patient"), 1, "nobody is made of a misplaced file");
     let results = resources(&site, "Observation");

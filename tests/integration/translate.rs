@@ -243,10 +243,10 @@ fn only_registration_messages_overwrite_demographics() {
 #[test]
 fn refusals_have_their_codes() {
     let code = |bytes: &[u8]| hl7v2::translate(&mappings(), &toronto(), bytes).unwrap_err();
-    let refused = code(b"MSH|^~\\&|A|B|||20260101||ORM^O01|77|P|2.5\rPID|1||7\r");
+    let refused = code(b"MSH|^~\\&|A|B|||20260101||QBP^Q11|77|P|2.5\rPID|1||7\r");
     assert_eq!(
         (refused.code, refused.kind.as_str(), refused.control_id.as_deref()),
-        (RefusedCode::UnsupportedType, "ORM^O01", Some("77"))
+        (RefusedCode::UnsupportedType, "QBP^Q11", Some("77"))
     );
     assert!(refused.reason.contains("is not translated by this release; the message is kept"), "{}", refused.reason);
     assert_eq!(code(b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rEVN|A01\r").code, RefusedCode::MissingPatient);

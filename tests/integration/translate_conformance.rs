@@ -104,18 +104,22 @@ fn the_ssmix2_storage_is_translated_or_refused_file_by_file() {
         codes.insert(place, result.map(|translated| translated.kind).map_err(|refused| refused.code));
     }
     // Stored under another patient's number, as the samples come.
-    for misplaced in ["ADT-61", "PPR-01", "OML-11"] {
+    for misplaced in
+        ["ADT-61", "PPR-01", "OML-11", "OMD", "OMG-01", "OMG-02", "OMG-03", "OMG-11", "OMG-12", "OMG-13"]
+    {
         assert_eq!(codes[misplaced], Err(RefusedCode::WrongFolder), "{misplaced}");
     }
     assert_eq!(codes["corrupt"], Err(RefusedCode::WrongFolder));
     assert_eq!(codes["ADT-00"], Ok("ADT^A08".to_owned()));
     assert_eq!(codes["OMP-01"], Ok("RDE^O11".to_owned()));
-    for unsupported in ["OMG-01", "OMD", "ADT-42", "OML-01"] {
-        assert_eq!(codes[unsupported], Err(RefusedCode::UnsupportedType), "{unsupported}");
+    for (kind, event) in [("OML-01", "OML^O33"), ("OMP-02", "RDE^O11"), ("OMP-11", "RAS^O17"), ("OMP-12", "RAS^O17")] {
+        assert_eq!(codes[kind], Ok(event.to_owned()), "{kind}");
     }
     // The misplaced ones are whole messages: as a feed, by their own patient number, they translate.
     for path in files(&root).into_iter().filter(|path| {
-        ["ADT-61", "PPR-01", "OML-11"].iter().any(|kind| path.to_str().unwrap().contains(&format!("_{kind}_")))
+        ["ADT-61", "PPR-01", "OML-11", "OMD", "OMG-01", "OMG-02", "OMG-03", "OMG-11", "OMG-12", "OMG-13"]
+            .iter()
+            .any(|kind| path.to_str().unwrap().contains(&format!("_{kind}_")))
     }) {
         let translated = hl7v2::translate(&mappings, &setting, &std::fs::read(&path).unwrap());
         assert!(translated.is_ok(), "{}", path.display());
