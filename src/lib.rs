@@ -17,6 +17,7 @@ pub mod terminology;
 pub mod translate;
 // a referral goes out
 pub mod documents;
+pub mod filing;
 pub mod referral;
 // a trial asks
 pub mod cohort;

@@ -17,6 +17,7 @@ use crate::exchange::identity::{self, Identity};
 use crate::exchange::transport::Https;
 use crate::exchange::{Institution, deliver};
 use crate::fault::{Classified, Kind};
+use crate::filing;
 use crate::harmonise;
 use crate::intake::{Intake, mllp};
 use crate::referral::delivered::Delivered;
@@ -110,6 +111,9 @@ pub enum NodeError {
     /// A door for HL7 v2 cannot be opened as configured.
     #[error(transparent)]
     Mllp(#[from] mllp::DoorError),
+    /// A local system cannot be served as configured.
+    #[error(transparent)]
+    Filing(#[from] filing::UnknownCharset),
     /// Mapping rows do not compile.
     #[error(transparent)]
     Mappings(#[from] crate::translate::MappingError),
@@ -130,6 +134,7 @@ impl Classified for NodeError {
 impl Parts {
     /// Opens keys, store and tables of a configured node.
     pub fn open(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
+        filing::check(&config.filing)?;
         let identity = load_identity(config, purpose)?;
         let store = Handle::new(Arc::new(SqliteStore::open(&config.store.database())?));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -143,6 +148,7 @@ impl Parts {
         let here = Institution {
             config: Arc::new(config.institution.clone()),
             exchange: Arc::new(config.exchange.clone()),
+            filing: Arc::new(config.filing.clone()),
             identity: Arc::new(identity),
             store,
             clock,
@@ -196,6 +202,8 @@ impl Node {
             let door = mllp::Door::open(listener, &feed, &config.mllp, intake, &here.identity)?;
             node.run("an HL7 v2 door", mllp::serve(door, stop.clone()));
         }
+        let filing = filing::worker::run(node.parts.here.clone(), stop.clone());
+        node.run("the filing into local systems", filing);
         node.deliver(stop);
         Ok(node)
     }

@@ -5,6 +5,7 @@ mod audit;
 mod cohort;
 mod demo;
 mod doctor;
+mod filing;
 mod import;
 mod init;
 mod peer;
@@ -78,6 +79,8 @@ enum Verb {
     Peer(peer::Args),
     /// Look at referrals and take out their evidence.
     Referral(referral::Args),
+    /// What goes into the institution's own systems, and what was given up.
+    Filing(filing::Args),
     /// Check the audit trail, and evidence taken out of a node.
     Audit(audit::Args),
     /// Check and run cohort questions.
@@ -144,6 +147,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Import(args) => import::run(&context, &args),
         Verb::Peer(args) => peer::run(&context, &args),
         Verb::Referral(args) => referral::run(&context, &args),
+        Verb::Filing(args) => filing::run(&context, &args),
         Verb::Audit(args) => audit::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),

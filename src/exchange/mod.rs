@@ -25,7 +25,7 @@ pub mod transport;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::{ExchangeConfig, InstitutionConfig};
+use crate::config::{ExchangeConfig, FilingConfig, InstitutionConfig};
 use crate::store::Handle;
 
 /// This institution: who it is, its keys, its store and its clock. What every act of the domain is given.
@@ -35,6 +35,8 @@ pub struct Institution {
     pub config: Arc<InstitutionConfig>,
     /// `[exchange]`.
     pub exchange: Arc<ExchangeConfig>,
+    /// `[filing]`.
+    pub filing: Arc<FilingConfig>,
     /// Its keys.
     pub identity: Arc<identity::Identity>,
     /// Its store.

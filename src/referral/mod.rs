@@ -6,6 +6,7 @@ pub mod delivered;
 pub mod enclosure;
 pub mod endpoints;
 pub mod incoming;
+mod local;
 pub mod message;
 pub mod names;
 pub mod package;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::incoming::{self, Incoming};
 use super::message::PURPOSE;
 use super::state::{self, Event, Place, Role, Status};
-use super::{consent, names, timeline};
+use super::{consent, local, names, timeline};
 use crate::clock::instant;
 use crate::documents::own_ids::urn;
 use crate::exchange::Institution;
@@ -182,10 +182,13 @@ fn package(here: &Institution, message: &VerifiedMessage, incoming: &Incoming) -
         updated_at: at.clone(),
     };
     let line = line(message, &row, timeline::RECEIVE, Status::Requested.as_str(), None, at);
-    Ok(Changes::new()
+    let filings = local::of_package(here, message, incoming, &row, now);
+    let mut changes = Changes::new()
         .expecting(Expect::ReferralStatus { id: row.id.clone(), status: None })
         .with(Change::PutReferral(row))
-        .with(Change::ReferralEvent(line)))
+        .with(Change::ReferralEvent(line));
+    changes.changes.extend(filings);
+    Ok(changes)
 }
 
 /// An act of the other end.
@@ -220,11 +223,14 @@ fn update(
     let at = instant(timeline::next_moment(&events, here.clock.now()));
     referral.updated_at.clone_from(&at);
     let line = line(message, &referral, incoming.event.as_str(), &before, incoming.note(), at);
-    Ok(Changes::new()
+    let filings = local::of_update(here, message, incoming, &referral, here.clock.now());
+    let mut changes = Changes::new()
         .expecting(Expect::ReferralEvents { id: referral.id.clone(), count: events.len() as u64 })
         .expecting(Expect::ReferralStatus { id: referral.id.clone(), status: Some(before) })
         .with(Change::PutReferral(referral))
-        .with(Change::ReferralEvent(line)))
+        .with(Change::ReferralEvent(line));
+    changes.changes.extend(filings);
+    Ok(changes)
 }
 
 /// Why an act that the table does not allow is refused: for good, or because one before it is missing. Waiting has an

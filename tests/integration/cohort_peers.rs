@@ -54,6 +54,7 @@ impl Node {
         let here = Institution {
             config: Arc::new(config),
             exchange: Arc::new(ExchangeConfig { attempt_seconds: 5, ..ExchangeConfig::default() }),
+            filing: Arc::default(),
             identity: Arc::new(Identity::create(&folder.path().join("keys"), id, &[], now).unwrap()),
             store: Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())),
             clock: Arc::new(TestClock::new(now)),

@@ -40,6 +40,7 @@ fn stage() -> &'static Stage {
             Institution {
                 config: InstitutionConfig { id: id.to_owned(), ..InstitutionConfig::default() }.into(),
                 exchange: ExchangeConfig::default().into(),
+                filing: std::sync::Arc::default(),
                 identity: identity.into(),
                 store: Handle::new(std::sync::Arc::new(SqliteStore::open(&database).unwrap())),
                 clock: std::sync::Arc::new(TestClock::new(noon())),

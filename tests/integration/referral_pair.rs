@@ -40,6 +40,7 @@ impl Side {
         let here = Institution {
             config: Arc::new(config(id, country)),
             exchange: Arc::new(ExchangeConfig::default()),
+            filing: Arc::default(),
             identity: Arc::new(identity),
             store: Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())),
             clock: Arc::new(clock.clone()),

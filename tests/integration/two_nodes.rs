@@ -75,6 +75,7 @@ impl Node {
         let here = Institution {
             config: Arc::new(institution(id, country)),
             exchange: Arc::new(ExchangeConfig { attempt_seconds: 5, ..ExchangeConfig::default() }),
+            filing: Arc::default(),
             identity: Arc::new(identity),
             store: Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())),
             clock: Arc::new(clock.clone()),

@@ -23,7 +23,7 @@ pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Resul
     sql.push_str(&any.join(" OR "));
     sql.push(')');
     if !query.quantities.is_empty() {
-        sql.push_str(" AND EXISTS (SELECT 1 FROM search_quantity q WHERE q.kind = t.kind AND q.id = t.id AND (");
+        sql.push_str(" AND EXISTS (SELECT 1 FROM search_quantity q WHERE q.owner = t.owner AND (");
         for (position, range) in query.quantities.iter().enumerate() {
             sql.push_str(if position == 0 { "" } else { " OR " });
             push_range(&mut sql, &mut values, range);
@@ -32,7 +32,7 @@ pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Resul
     }
     if !query.excluded_statuses.is_empty() {
         sql.push_str(
-            " AND NOT EXISTS (SELECT 1 FROM search_token s WHERE s.kind = t.kind AND s.id = t.id \
+            " AND NOT EXISTS (SELECT 1 FROM search_token s WHERE s.owner = t.owner \
              AND s.parameter = 'status' AND s.code IN (",
         );
         for (position, status) in query.excluded_statuses.iter().enumerate() {
@@ -68,7 +68,9 @@ pub(super) fn patients_born(
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<BTreeSet<String>, StoreError> {
-    let mut sql = "SELECT id FROM search_date WHERE kind = 'Patient' AND parameter = 'birthdate'".to_owned();
+    let mut sql =
+        "SELECT patient FROM search_date WHERE patient IS NOT NULL AND kind = 'Patient' AND parameter = 'birthdate'"
+            .to_owned();
     let mut values = Vec::new();
     if let Some(from) = from {
         sql.push_str(&format!(" AND date_from >= {}", bind(&mut values, from)));

@@ -8,6 +8,7 @@ use crate::store::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../schemas/sqlite/0001_initial.sql"),
     include_str!("../../../schemas/sqlite/0002_filing.sql"),
+    include_str!("../../../schemas/sqlite/0003_positions.sql"),
 ];
 
 /// The schema version of the file (`PRAGMA user_version`).
@@ -28,4 +29,43 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.pragma_update(None, "user_version", step)?;
     }
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of the first schema, with a resource of two versions and its search rows, is found again by the present code.
+    #[test]
+    fn a_file_of_the_first_schema_keeps_what_it_holds() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO resource VALUES ('Patient', 'p', 2, 'p', '2', NULL, '{\"v\":2}', NULL);
+                 INSERT INTO resource_history VALUES ('Patient', 'p', 1, '1', NULL, '{\"v\":1}', NULL);
+                 INSERT INTO resource_history VALUES ('Patient', 'p', 2, '2', NULL, '{\"v\":2}', NULL);
+                 INSERT INTO search_token VALUES ('Patient', 'p', 'p', 'identifier', 's', 'c');
+                 INSERT INTO search_text VALUES ('Patient', 'p', 'name', 'n');
+                 INSERT INTO search_reference VALUES ('Patient', 'p', 'organization', 'Organization/o');
+                 INSERT INTO search_date VALUES ('Patient', 'p', 'p', 'birthdate', '2000', '2001');
+                 INSERT INTO search_quantity VALUES ('Patient', 'p', 'p', 'value-quantity', 'kg', 1.5);",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(version(&connection).unwrap() as usize, MIGRATIONS.len());
+        for table in ["token", "text", "reference", "date", "quantity"] {
+            let sql = format!("SELECT r.id FROM search_{table} s JOIN resource r ON r.position = s.owner");
+            let found: String = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(found, "p", "{table}");
+        }
+        let snapshot = crate::store::sqlite::Snapshot { connection: &connection };
+        use crate::store::records::RecordView as _;
+        for number in [1, 2] {
+            let found = snapshot.resource_version("Patient", "p", number).unwrap().unwrap();
+            assert_eq!(found.json, format!("{{\"v\":{number}}}"));
+        }
+        assert_eq!(snapshot.by_identifier("Patient", "s", "c").unwrap().len(), 1);
+    }
 }

@@ -47,74 +47,79 @@ pub(super) fn none_identified(
         .query_row([kind, system, value], |row| row.get(0))
 }
 
+/// Writes a new version. The version before moves into the history; the current one is in `resource` alone.
 pub(super) fn put(connection: &Connection, write: &ResourceWrite) -> rusqlite::Result<()> {
     let resource = &write.resource;
-    connection
+    if resource.version > 1 {
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO resource_history (kind, id, version, last_updated, event_time, json, message_id)
+                 SELECT kind, id, version, last_updated, event_time, json, message_id FROM resource
+                 WHERE kind = ?1 AND id = ?2",
+            )?
+            .execute([&resource.kind, &resource.id])?;
+    }
+    let owner: i64 = connection
         .prepare_cached(
             "INSERT INTO resource (kind, id, version, patient, last_updated, event_time, json, message_id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (kind, id) DO UPDATE SET version = ?3, patient = ?4, last_updated = ?5, event_time = ?6,
-             json = ?7, message_id = ?8",
+             json = ?7, message_id = ?8 RETURNING position",
         )?
-        .execute(params![
-            resource.kind,
-            resource.id,
-            resource.version,
-            write.patient,
-            resource.last_updated,
-            resource.event_time,
-            resource.json,
-            write.message_id
-        ])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO resource_history (kind, id, version, last_updated, event_time, json, message_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            resource.kind,
-            resource.id,
-            resource.version,
-            resource.last_updated,
-            resource.event_time,
-            resource.json,
-            write.message_id
-        ])?;
+        .query_row(
+            params![
+                resource.kind,
+                resource.id,
+                resource.version,
+                write.patient,
+                resource.last_updated,
+                resource.event_time,
+                resource.json,
+                write.message_id
+            ],
+            |row| row.get(0),
+        )?;
     if resource.version > 1 {
-        forget_index(connection, &resource.kind, &resource.id)?;
+        forget_index(connection, owner)?;
     }
     for row in &write.index {
-        put_index(connection, write, row)?;
+        put_index(connection, owner, write, row)?;
     }
     Ok(())
 }
 
-fn forget_index(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<()> {
-    for table in ["search_token", "search_text", "search_reference", "search_date", "search_quantity"] {
-        connection.prepare_cached(&format!("DELETE FROM {table} WHERE kind = ?1 AND id = ?2"))?.execute([kind, id])?;
+fn forget_index(connection: &Connection, owner: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM search_token WHERE owner = ?1",
+        "DELETE FROM search_text WHERE owner = ?1",
+        "DELETE FROM search_reference WHERE owner = ?1",
+        "DELETE FROM search_date WHERE owner = ?1",
+        "DELETE FROM search_quantity WHERE owner = ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([owner])?;
     }
     Ok(())
 }
 
-fn put_index(connection: &Connection, write: &ResourceWrite, row: &IndexRow) -> rusqlite::Result<()> {
-    let (kind, id) = (&write.resource.kind, &write.resource.id);
+fn put_index(connection: &Connection, owner: i64, write: &ResourceWrite, row: &IndexRow) -> rusqlite::Result<()> {
+    let kind = &write.resource.kind;
     let (patient, parameter) = (&write.patient, &row.parameter);
     match &row.value {
         IndexValue::Token { system, code } => connection
             .prepare_cached("INSERT INTO search_token VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![kind, id, patient, parameter, system, code]),
+            .execute(params![owner, kind, patient, parameter, system, code]),
         IndexValue::Text(value) => connection
             .prepare_cached("INSERT INTO search_text VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![kind, id, parameter, value]),
+            .execute(params![owner, kind, parameter, value]),
         IndexValue::Reference(target) => connection
             .prepare_cached("INSERT INTO search_reference VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![kind, id, parameter, target]),
+            .execute(params![owner, kind, parameter, target]),
         IndexValue::Date { from, to } => connection
             .prepare_cached("INSERT INTO search_date VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![kind, id, patient, parameter, from, to]),
+            .execute(params![owner, kind, patient, parameter, from, to]),
         IndexValue::Quantity { value, unit } => connection
             .prepare_cached("INSERT INTO search_quantity VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![kind, id, patient, parameter, unit, value]),
+            .execute(params![owner, kind, patient, parameter, unit, value]),
     }
     .map(|_| ())
 }
@@ -126,13 +131,16 @@ impl RecordView for Snapshot<'_> {
     }
 
     fn resource_version(&self, kind: &str, id: &str, version: u64) -> Result<Option<StoredResource>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM resource_history WHERE kind = ?1 AND id = ?2 AND version = ?3");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM resource WHERE kind = ?1 AND id = ?2 AND version = ?3
+             UNION ALL SELECT {COLUMNS} FROM resource_history WHERE kind = ?1 AND id = ?2 AND version = ?3 LIMIT 1"
+        );
         Ok(self.connection.prepare_cached(&sql)?.query_row(params![kind, id, version], read).optional()?)
     }
 
     fn by_identifier(&self, kind: &str, system: &str, value: &str) -> Result<Vec<StoredResource>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM resource WHERE kind = ?1 AND id IN (SELECT id FROM search_token
+            "SELECT {COLUMNS} FROM resource WHERE position IN (SELECT owner FROM search_token
              WHERE kind = ?1 AND parameter = 'identifier' AND code = ?3 AND system = ?2)
              ORDER BY last_updated, id LIMIT 10"
         );

@@ -73,5 +73,7 @@ fn match_sql(parameter: &str, wanted: &Match, values: &mut Vec<Value>) -> String
 }
 
 fn exists(table: &str, parameter: &str) -> String {
-    format!("EXISTS (SELECT 1 FROM {table} x WHERE x.kind = r.kind AND x.id = r.id AND x.parameter = {parameter}")
+    format!(
+        "EXISTS (SELECT 1 FROM {table} x WHERE x.owner = r.position AND x.kind = r.kind AND x.parameter = {parameter}"
+    )
 }

@@ -2,6 +2,7 @@
 //! killed, and coming back on the same data.
 
 pub mod clinician;
+pub mod local_system;
 pub mod mllp;
 pub mod proxy;
 pub mod running;
