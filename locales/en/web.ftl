@@ -57,6 +57,7 @@ home-quarantined = kept aside, need attention
 home-patients = patients in the record
 home-queued = waiting to be delivered
 home-dead = could not be delivered
+home-unfiled = not taken by a local system
 home-new-referral = New referral
 home-all-referrals = All referrals
 home-new-question = Ask a question

@@ -57,6 +57,7 @@ home-quarantined = mis de côté, à examiner
 home-patients = patients au dossier
 home-queued = en attente de remise
 home-dead = n’ont pas pu être remis
+home-unfiled = non reçus par un système local
 home-new-referral = Nouvelle demande
 home-all-referrals = Toutes les demandes
 home-new-question = Poser une question

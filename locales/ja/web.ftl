@@ -57,6 +57,7 @@ home-quarantined = 保留中（要確認）
 home-patients = 登録患者数
 home-queued = 送達待ち
 home-dead = 送達できなかったもの
+home-unfiled = 院内システムに登録できなかったもの
 home-new-referral = 新しい紹介を作成
 home-all-referrals = 紹介一覧
 home-new-question = 照会を作成

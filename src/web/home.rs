@@ -59,6 +59,8 @@ struct Counts {
     questions: u64,
     queued: u64,
     dead: u64,
+    /// Given up by the filing into local systems.
+    unfiled: u64,
     patients: u64,
     peers: Vec<crate::store::peers::Peer>,
 }
@@ -94,6 +96,7 @@ async fn home(State(state): State<PageState>, who: SignedIn) -> Result<Response,
                 figure(f, "home-patients", counts.patients, None, false),
                 figure(f, "home-queued", counts.queued, None, false),
                 figure(f, "home-dead", counts.dead, None, counts.dead > 0),
+                figure(f, "home-unfiled", counts.unfiled, None, counts.unfiled > 0),
             ],
             vec![("/messages", f.t.say("home-all-messages"))],
         ),
@@ -129,6 +132,7 @@ fn read(view: &dyn View, role: Role, here: &str) -> Result<Counts, StoreError> {
             counts.messages = view.message_counts()?;
             counts.queued = view.deliveries("queued", 500)?.len() as u64;
             counts.dead = view.deliveries("dead", 500)?.len() as u64;
+            counts.unfiled = view.filings("dead", 500)?.len() as u64;
             let patients = view.resource_counts()?.into_iter().find(|(kind, _)| kind == "Patient");
             counts.patients = patients.map_or(0, |(_, n)| n);
         }

@@ -122,6 +122,42 @@ fn results_come_back_with_their_digits_names_and_numbers() {
     assert_eq!(of("8251-1")["status"], "final");
 }
 
+/// `tests/fixtures/hl7v2_out/CASE.hl7` is what the package of the referral case of the same name becomes.
+fn referral_case(case: &str, cover: &Cover) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let text = std::fs::read_to_string(root.join("referral").join(case).join("expected.json")).unwrap();
+    let package: Value = serde_json::from_str(&text).unwrap();
+    let document = bundle::first(&package, "Bundle").unwrap();
+    let organizations: Vec<&Value> =
+        bundle::resources(&package).filter(|one| one["resourceType"] == "Organization").collect();
+    let request = bundle::first(&package, "ServiceRequest").unwrap();
+    let clinical: Vec<&Value> = bundle::resources(document).collect();
+    let letter = Letter {
+        referral: "5b0c2d5e-8a52-4a0c-9a53-0d7a4bb7a001",
+        status: "received",
+        request,
+        patient: bundle::first(&package, "Patient").unwrap(),
+        referring: organizations[0],
+        referred_to: organizations[1],
+        clinical: &clinical,
+        notes: &["Since 2019.\nSee enclosure.".to_owned()],
+    };
+    let written = referral_message(cover, &letter);
+    let found = String::from_utf8(written.bytes).unwrap().replace('\r', "\n");
+    let path = root.join("hl7v2_out").join(format!("{case}.hl7"));
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(path).unwrap(), "UPDATE_FIXTURES=1 writes it");
+}
+
+#[test]
+fn a_package_becomes_the_expected_referral_message() {
+    referral_case("toronto-to-tokyo", &cover(Country::Jp, Charset::Utf8));
+    referral_case("tokyo-to-toronto", &cover(Country::Ca, Charset::Utf8));
+}
+
 #[test]
 fn results_without_a_status_v2_knows_are_no_message() {
     let cover = cover(Country::Ca, Charset::Utf8);
