@@ -48,6 +48,8 @@ impl SqliteStore {
         migrate::migrate(&mut connection)?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // What undoes one act of a group is kept in memory: as a file it was as many bytes again as the act itself.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self { readers: readers::Readers::new(path), writer: writer::Writer::start(connection)? })
     }
 }
