@@ -28,7 +28,7 @@ const GRACE: SignedDuration = SignedDuration::from_secs(10);
 /// Longest error text kept.
 const LONGEST_ERROR: usize = 300;
 
-/// Works until `shutdown` becomes true, then finishes what is under way. Ends at once, and only then, if stopped.
+/// Works until `shutdown` becomes true, then, within one attempt's time, finishes what is under way.
 pub async fn run(here: Institution, mut shutdown: watch::Receiver<bool>) {
     let mut under_way = JoinSet::new();
     while !*shutdown.borrow() {

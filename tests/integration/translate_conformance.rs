@@ -104,9 +104,7 @@ fn the_ssmix2_storage_is_translated_or_refused_file_by_file() {
         codes.insert(place, result.map(|translated| translated.kind).map_err(|refused| refused.code));
     }
     // Stored under another patient's number, as the samples come.
-    for misplaced in
-        ["ADT-61", "PPR-01", "OML-11", "OMD", "OMG-01", "OMG-02", "OMG-03", "OMG-11", "OMG-12", "OMG-13"]
-    {
+    for misplaced in ["ADT-61", "PPR-01", "OML-11", "OMD", "OMG-01", "OMG-02", "OMG-03", "OMG-11", "OMG-12", "OMG-13"] {
         assert_eq!(codes[misplaced], Err(RefusedCode::WrongFolder), "{misplaced}");
     }
     assert_eq!(codes["corrupt"], Err(RefusedCode::WrongFolder));

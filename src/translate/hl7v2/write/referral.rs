@@ -122,7 +122,7 @@ fn findings(cover: &Cover, letter: &Letter<'_>) -> Vec<Segment> {
     let mut number = 0;
     let results: Vec<Segment> = of("Observation").flat_map(|one| obx(cover, &mut number, one)).collect();
     if !results.is_empty() {
-        segments.push(super::results::obr(cover, letter.referral, letter.referring));
+        segments.push(super::results::obr(letter.referral, letter.referring));
         segments.extend(results);
     }
     segments

@@ -31,7 +31,7 @@ pub fn results_message(
         if !results.is_empty() {
             groups += 1;
             let order = format!("{referral}-{groups}");
-            let obr = obr(cover, &order, author).set(1, groups.to_string()).set(7, moment.clone());
+            let obr = obr(&order, author).set(1, groups.to_string()).set(7, moment.clone());
             segments.push(obr);
             segments.extend(results);
         }
@@ -40,7 +40,7 @@ pub fn results_message(
 }
 
 /// The order the results stand under: the referral they came with. LOINC 30954-2 is the section of the patient summary.
-pub(super) fn obr(_cover: &Cover, order: &str, author: &Value) -> Segment {
+pub(super) fn obr(order: &str, author: &Value) -> Segment {
     let number = components(&[&escaped(order), &escaped(text(author, "/identifier/0/value"))]);
     Segment::new("OBR")
         .set(1, "1")
