@@ -49,7 +49,7 @@ fn hanako(cover: &Cover) -> Value {
             {"use": "official", "extension": representation("ABC"), "text": "Watanabe Hanako", "family": "Watanabe", "given": ["Hanako"]}
         ],
         "gender": "female", "birthDate": "1960-01-31",
-        "address": [{"use": "home", "text": "京都府京都市左京区１−２", "postalCode": "606-8507", "country": "JPN"}],
+        "address": [{"use": "home", "text": "京都府京都市左京区１－２", "postalCode": "606-8507", "country": "JPN"}],
         "telecom": [{"system": "phone", "use": "home", "value": "075-000-0000"}]
     })
 }
