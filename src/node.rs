@@ -142,7 +142,7 @@ impl Parts {
             store: store.clone(),
             clock: Arc::clone(&clock),
             mappings: Arc::new(Mappings::with_folders(&config.intake.mappings)?),
-            catalog: harmonise::builtin()?,
+            catalog: harmonise::Catalog::with_folders(&config.intake.code_maps)?,
             setting: Arc::new(Setting::from(&config.institution)),
         };
         let here = Institution {

@@ -2,6 +2,7 @@
 //! input refused or quarantined.
 
 mod audit;
+mod codes;
 mod cohort;
 mod demo;
 mod doctor;
@@ -83,6 +84,8 @@ enum Verb {
     Filing(filing::Args),
     /// Check the audit trail, and evidence taken out of a node.
     Audit(audit::Args),
+    /// See which codes no table maps, and take out the code maps.
+    Codes(codes::Args),
     /// Check and run cohort questions.
     Cohort(cohort::Args),
     /// Print a bearer token for scripts and local systems.
@@ -149,6 +152,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Referral(args) => referral::run(&context, &args),
         Verb::Filing(args) => filing::run(&context, &args),
         Verb::Audit(args) => audit::run(&context, &args),
+        Verb::Codes(args) => codes::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),

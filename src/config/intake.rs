@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct IntakeConfig {
     /// Folders with mapping rows (TOML) that add to or replace the built-in ones.
     pub mappings: Vec<PathBuf>,
+    /// Files or folders with the hospital's own code maps: FHIR ConceptMaps (`*.json`) and tables (`*.csv`, columns
+    /// `system,code,target_system,target_code,equivalence`). They go before the built-in ones.
+    pub code_maps: Vec<PathBuf>,
     /// SS-MIX2 standardised storages, scanned at start and by `watari import ssmix2`.
     pub ssmix2: Vec<Ssmix2Config>,
     /// CSV files with their mapping file.

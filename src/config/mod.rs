@@ -110,6 +110,7 @@ impl Config {
         resolve(&mut self.store.data);
         self.store.keys.iter_mut().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
+        self.intake.code_maps.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|folder| resolve(&mut folder.path));
         for tls in self.mllp.feeds.iter_mut().filter_map(|feed| feed.tls.as_mut()) {
             [&mut tls.certificate, &mut tls.key, &mut tls.clients].into_iter().flatten().for_each(resolve);

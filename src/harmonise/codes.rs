@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Catalog, Notes, Outcome};
+use super::{Catalog, HarmoniseSetting, Notes, Outcome};
 use crate::fhir::{codings, systems};
 use crate::terminology::{ATC, icd10, site};
 
@@ -11,13 +11,17 @@ use crate::terminology::{ATC, icd10, site};
 pub const CODE_MAPPING: &str = "https://watari.dev/fhir/StructureDefinition/code-mapping";
 
 /// A diagnosis: the same code in WHO's ICD-10, and its category.
-pub(super) fn condition(catalog: &Catalog, resource: &mut Value, notes: &mut Notes<'_>) {
+pub(super) fn condition(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value, notes: &mut Notes<'_>) {
     let Some(concept) = resource.get_mut("code") else { return };
     known_equivalents(catalog, concept, "code", notes);
+    if let Some((system, code)) = only_local(setting, concept) {
+        notes.add("code", "ICD-10", Outcome::Unmapped, format!("local code {system}|{code}"));
+    }
     let written: Vec<(String, String)> =
         codings(concept).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
     for (system, code) in written {
-        if !icd10::is_icd10(&system) || is_added(concept, &system, &code) {
+        let barred = || catalog.terminology.site.bars(&system, &code, systems::ICD10);
+        if !icd10::is_icd10(&system) || is_added(concept, &system, &code) || barred() {
             continue;
         }
         let Some(read) = icd10::read(&code) else {
@@ -42,6 +46,9 @@ pub(super) fn medication(catalog: &Catalog, resource: &mut Value, element: &str,
     let written: Vec<(String, String)> =
         codings(concept).map(|(system, code)| (system.to_owned(), code.to_owned())).collect();
     if written.iter().any(|(system, _)| system == ATC) {
+        return;
+    }
+    if written.iter().any(|(system, code)| catalog.terminology.site.bars(system, code, ATC)) {
         return;
     }
     match written.iter().find_map(|(system, code)| catalog.terminology.ingredients.of(system, code)) {
@@ -87,8 +94,37 @@ pub(super) fn add(concept: &mut Value, element: &str, added: &Added<'_>, notes: 
     notes.add(element, added.source, Outcome::Added, format!("{}|{}", added.system, added.code));
 }
 
+/// The first coding, if every one is of a hospital's own system.
+pub(super) fn only_local<'v>(setting: &HarmoniseSetting, concept: &'v Value) -> Option<(&'v str, &'v str)> {
+    let is_own = |system: &str| !system.contains(':') || system.starts_with(&setting.namespace);
+    let first = codings(concept).next()?;
+    codings(concept).all(|(system, _)| is_own(system)).then_some(first)
+}
+
 /// Puts beside a coding what needs no rule: the present address of its code system, and what the hospital's own map says.
-pub(super) fn known_equivalents(catalog: &Catalog, concept: &mut Value, element: &str, notes: &mut Notes<'_>) {
+/// Gives what the hospital's map says, which goes before what the tables say.
+pub(super) fn known_equivalents<'c>(
+    catalog: &'c Catalog,
+    concept: &mut Value,
+    element: &str,
+    notes: &mut Notes<'_>,
+) -> Vec<&'c site::Target> {
+    present_addresses(catalog, concept, element, notes);
+    let mapped: Vec<&site::Target> =
+        codings(concept).flat_map(|(system, code)| catalog.terminology.site.targets(system, code)).collect();
+    for target in &mapped {
+        let added = Added {
+            system: &target.system,
+            code: &target.code,
+            equivalence: target.equivalence.as_str(),
+            source: "site code map",
+        };
+        add(concept, element, &added, notes);
+    }
+    mapped
+}
+
+fn present_addresses(catalog: &Catalog, concept: &mut Value, element: &str, notes: &mut Notes<'_>) {
     let old: Vec<(String, String)> = codings(concept)
         .filter_map(|(system, code)| {
             let present = catalog.terminology.systems.present(system);
@@ -99,17 +135,49 @@ pub(super) fn known_equivalents(catalog: &Catalog, concept: &mut Value, element:
         let added = Added { system: &system, code: &code, equivalence: "equal", source: "present system address" };
         add(concept, element, &added, notes);
     }
-    let mapped: Vec<&site::Target> =
-        codings(concept).flat_map(|(system, code)| catalog.terminology.site.targets(system, code)).collect();
-    for target in mapped {
-        let added = Added {
-            system: &target.system,
-            code: &target.code,
-            equivalence: target.equivalence.as_str(),
-            source: "site code map",
-        };
+}
+
+/// The concepts of any resource, one level deep: codes under older addresses get the present one beside them, and codes
+/// of a system that is only a name (`99ABC`, no address) get one in the institution's namespace, so that no two hospitals'
+/// local codes are taken for each other.
+pub(super) fn addresses(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value, notes: &mut Notes<'_>) {
+    let Some(members) = resource.as_object_mut() else { return };
+    for (element, value) in members.iter_mut() {
+        match value {
+            Value::Array(items) => {
+                for item in items.iter_mut().filter(|item| item.get("coding").is_some()) {
+                    addressed(catalog, setting, item, element, notes);
+                }
+            }
+            Value::Object(concept) if concept.contains_key("coding") => {
+                addressed(catalog, setting, value, element, notes);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn addressed(catalog: &Catalog, setting: &HarmoniseSetting, concept: &mut Value, element: &str, notes: &mut Notes<'_>) {
+    present_addresses(catalog, concept, element, notes);
+    let local: Vec<(String, String)> = codings(concept)
+        .filter(|(system, _)| !system.is_empty() && !system.contains(':'))
+        .map(|(system, code)| (format!("{}/CodeSystem/{}", setting.namespace, path_segment(system)), code.to_owned()))
+        .collect();
+    for (system, code) in local {
+        let added = Added { system: &system, code: &code, equivalence: "equal", source: "institution's namespace" };
         add(concept, element, &added, notes);
     }
+}
+
+/// A name as one segment of an address.
+fn path_segment(name: &str) -> String {
+    name.trim().bytes().fold(String::new(), |mut segment, byte| {
+        match byte {
+            b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') => segment.push(char::from(b)),
+            b => segment.push_str(&format!("%{b:02X}")),
+        }
+        segment
+    })
 }
 
 /// JLAC10 under its URL or its OID.

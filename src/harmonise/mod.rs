@@ -6,6 +6,7 @@ pub mod convert;
 mod decimal;
 mod extension;
 pub mod fold;
+mod identifiers;
 mod memo;
 mod names;
 mod results;
@@ -13,8 +14,10 @@ mod romaji;
 mod scale;
 pub mod ucum;
 pub mod units;
+mod unmapped;
 pub mod wareki;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use serde::Serialize;
@@ -26,11 +29,12 @@ pub use extension::comparable_quantities;
 pub use fold::{fold, variant_key};
 
 pub use scale::Scale;
+pub use unmapped::{Ranked, Unmapped};
 
 use crate::config::{Country, InstitutionConfig};
 use crate::fhir;
 use crate::terminology::analytes::Analyte;
-use crate::terminology::{TableError, Terminology};
+use crate::terminology::{TableError, Terminology, concept_maps};
 
 /// Every table harmonising needs, read once at start.
 #[derive(Debug)]
@@ -58,6 +62,29 @@ impl Catalog {
     pub fn with_site_map(mut self, name: &str, text: &str) -> Result<Self, TableError> {
         self.terminology.site.add(name, text)?;
         Ok(self)
+    }
+
+    /// The tables that come with the program, and a hospital's own code maps from folders or files: CSV tables as above, and
+    /// FHIR ConceptMaps in JSON. Lives as long as the program; asked once at start.
+    pub fn with_folders(folders: &[PathBuf]) -> Result<&'static Self, &'static TableError> {
+        if folders.is_empty() {
+            return builtin();
+        }
+        let read = || {
+            let mut catalog = Self::builtin()?;
+            for folder in folders {
+                catalog.terminology.site.add_path(folder)?;
+            }
+            Ok(catalog)
+        };
+        read().map(|catalog| &*Box::leak(Box::new(catalog))).map_err(|error: TableError| &*Box::leak(Box::new(error)))
+    }
+
+    /// All code maps as FHIR ConceptMaps: those of the program, then the hospital's.
+    pub fn concept_maps(&self) -> Vec<Value> {
+        let mut maps = concept_maps::builtin(&self.terminology);
+        maps.extend(self.terminology.site.resources().iter().cloned());
+        maps
     }
 
     /// The analyte that codes name; none if they name none, or two different ones.
@@ -116,6 +143,20 @@ pub enum Outcome {
     NotConvertible,
     /// No table knows the code, unit or letter.
     Unmapped,
+    /// It stays as it is, but a person should look: a number that fails its own check.
+    Doubtful,
+}
+
+/// What people should be warned of, each once: the doubts among notes.
+pub fn warnings(notes: &[Note]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for note in notes.iter().filter(|note| note.outcome == Outcome::Doubtful) {
+        let warning = format!("{}: {}", note.element, note.detail);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+    warnings
 }
 
 /// Harmonises every resource of a bundle.
@@ -139,9 +180,11 @@ pub fn harmonise_resource(catalog: &Catalog, setting: &HarmoniseSetting, resourc
 }
 
 fn harmonise(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value, notes: &mut Notes<'_>) {
+    identifiers::check(catalog, resource, notes);
+    codes::addresses(catalog, setting, resource, notes);
     match fhir::resource_type(resource).unwrap_or_default() {
         "Observation" => results::observation(catalog, setting, resource, notes),
-        "Condition" => codes::condition(catalog, resource, notes),
+        "Condition" => codes::condition(catalog, setting, resource, notes),
         "MedicationRequest" | "MedicationStatement" | "MedicationAdministration" | "MedicationDispense" => {
             codes::medication(catalog, resource, "medicationCodeableConcept", notes);
         }

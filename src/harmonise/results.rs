@@ -51,11 +51,16 @@ fn result(
         return;
     }
     let code_element = format!("{path}code");
-    codes::known_equivalents(catalog, &mut record["code"], &code_element, notes);
+    let own = codes::known_equivalents(catalog, &mut record["code"], &code_element, notes);
+    let own: Vec<(&str, &str)> = own.iter().map(|target| (target.system.as_str(), target.code.as_str())).collect();
     let written: Vec<(&str, &str)> = codings(&record["code"]).collect();
-    let Some(analyte) = catalog.analyte(&written) else {
+    let Some(analyte) = catalog.analyte(&own).or_else(|| catalog.analyte(&written)) else {
         if record.get("valueQuantity").is_some() {
             note_unmapped(setting, &written, &code_element, notes);
+        } else if ["valueString", "valueCodeableConcept"].iter().any(|value| record.get(*value).is_some())
+            && let Some((system, code)) = codes::only_local(setting, &record["code"])
+        {
+            notes.add(&code_element, "analytes.csv", Outcome::Unmapped, format!("local code {system}|{code}"));
         }
         plain_quantity(catalog, record, path, notes);
         return;
@@ -64,7 +69,7 @@ fn result(
         if record.get("valueQuantity").is_some() {
             notes.add(&format!("{path}valueQuantity"), "unit", Outcome::Unmapped, unit_text(record));
         }
-        code_without_unit(analyte, record, &code_element, notes);
+        code_without_unit(catalog, analyte, record, &code_element, notes);
         return;
     };
     let scale = match comparable(analyte, setting.country, record, when, &quantity.ucum) {
@@ -76,7 +81,7 @@ fn result(
             return;
         }
     };
-    code_beside(analyte, scale, &quantity.ucum, record, &code_element, notes);
+    code_beside(catalog, analyte, scale, &quantity.ucum, record, &code_element, notes);
     quantities_beside(analyte, scale, &quantity, record, &format!("{path}valueQuantity"), notes);
 }
 
@@ -133,6 +138,7 @@ fn says_nitrogen(text: &str) -> bool {
 
 /// LOINC by the property that the unit shows; JLAC10 from LOINC with example method digits.
 fn code_beside(
+    catalog: &Catalog,
     analyte: &Analyte,
     scale: Option<Scale>,
     ucum: &str,
@@ -148,7 +154,10 @@ fn code_beside(
         Some(Scale::Ifcc) => Some(&analyte.si),
         None => [&analyte.conventional, &analyte.si].into_iter().find(|side| factor(&unit, &side.unit).is_some()),
     };
-    let has = |name: &str| codings(&record["code"]).any(|(system, _)| system == name);
+    // A code there is, or one the hospital says there is none for, is not added.
+    let site = &catalog.terminology.site;
+    let has =
+        |name: &str| codings(&record["code"]).any(|(system, code)| system == name || site.bars(system, code, name));
     let (has_loinc, has_jlac10) = (has(systems::LOINC), has(systems::JLAC10));
     // ALP was found comparable by the caller, so its LOINC may stand beside; its JLAC10 method digits are not guessed.
     let Some(side) = side else {
@@ -176,12 +185,12 @@ fn code_beside(
 }
 
 /// Without a unit only a code that serves both unit systems may be added.
-fn code_without_unit(analyte: &Analyte, record: &mut Value, element: &str, notes: &mut Notes<'_>) {
+fn code_without_unit(catalog: &Catalog, analyte: &Analyte, record: &mut Value, element: &str, notes: &mut Notes<'_>) {
     let one = analyte.conventional.loinc.is_some() && analyte.conventional.loinc == analyte.si.loinc;
     if !one || !analyte.crosses_codes() {
         return;
     }
-    code_beside(analyte, None, &analyte.si.unit.clone(), record, element, notes);
+    code_beside(catalog, analyte, None, &analyte.si.unit, record, element, notes);
 }
 
 fn quantities_beside(

@@ -59,7 +59,8 @@ pub fn receive(
         Ok(mut translated) => {
             let setting =
                 HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() };
-            harmonise::harmonise_bundle(intake.catalog, &setting, &mut translated.bundle);
+            let notes = harmonise::harmonise_bundle(intake.catalog, &setting, &mut translated.bundle);
+            translated.warnings.extend(harmonise::warnings(&notes));
             date_provenance(&mut translated.bundle, &instant(intake.clock.now()));
             let kept = Kept::of_translated(&translated);
             match enter(intake, incoming, &translated.bundle, &kept) {

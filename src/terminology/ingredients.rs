@@ -35,4 +35,10 @@ impl Ingredients {
         })?;
         Some((&row.ingredient, &row.atc))
     }
+
+    /// System, code and ATC code of every row that names a whole code.
+    pub fn whole_codes(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let whole = self.0.iter().filter(|row| !row.code.ends_with('*'));
+        whole.map(|row| (row.system.as_str(), row.code.as_str(), row.atc.as_str()))
+    }
 }

@@ -4,8 +4,10 @@
 //! published terminology gives a reader's language, the page shows the original and says "no approved term".
 
 pub mod analytes;
+pub mod concept_maps;
 pub mod equivalence;
 pub mod icd10;
+pub mod identifiers;
 pub mod ingredients;
 pub mod site;
 pub mod systems;
@@ -22,6 +24,8 @@ pub struct Terminology {
     pub analytes: analytes::Analytes,
     /// Older addresses of code systems.
     pub systems: systems::Systems,
+    /// Forms and check digits of identifiers.
+    pub identifiers: identifiers::Identifiers,
     /// Drugs by ingredient.
     pub ingredients: ingredients::Ingredients,
     /// The hospital's own map; empty unless it gives one.
@@ -34,6 +38,10 @@ impl Terminology {
         Ok(Self {
             analytes: analytes::Analytes::read("analytes.csv", include_str!("../../config/codes/analytes.csv"))?,
             systems: systems::Systems::read("systems.csv", include_str!("../../config/codes/systems.csv"))?,
+            identifiers: identifiers::Identifiers::read(
+                "identifiers.csv",
+                include_str!("../../config/codes/identifiers.csv"),
+            )?,
             ingredients: ingredients::Ingredients::read(
                 "ingredients.csv",
                 include_str!("../../config/codes/ingredients.csv"),

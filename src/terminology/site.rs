@@ -1,14 +1,22 @@
-//! A hospital's own map from its local codes to published ones. Who writes a row vouches for it.
+//! A hospital's own map from its local codes to published ones, as CSV tables or FHIR ConceptMaps. Who writes a row vouches
+//! for it: it goes before what the program knows.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::TableError;
+use super::{TableError, concept_maps};
 
 /// Local codes and what they stand for.
 #[derive(Debug, Default)]
-pub struct SiteMap(HashMap<(String, String), Vec<Target>>);
+pub struct SiteMap {
+    targets: HashMap<String, HashMap<String, Vec<Target>>>,
+    /// System and code, and the system in which nothing stands for them.
+    barred: Vec<(String, String, String)>,
+    /// The hospital's ConceptMaps as they were read.
+    resources: Vec<serde_json::Value>,
+}
 
 /// A published code for a local one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +53,17 @@ impl Equivalence {
             Self::Narrower => "narrower",
         }
     }
+
+    /// The reverse. `subsumes` and `specializes` say formally what `wider` and `narrower` say.
+    pub fn of_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "equal" => Self::Equal,
+            "equivalent" => Self::Equivalent,
+            "wider" | "subsumes" => Self::Wider,
+            "narrower" | "specializes" => Self::Narrower,
+            _ => return None,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -65,13 +84,74 @@ impl SiteMap {
                 return Err(TableError { table: table.to_owned(), line, message });
             }
             let target = Target { system: row.target_system, code: row.target_code, equivalence: row.equivalence };
-            self.0.entry((row.system, row.code)).or_default().push(target);
+            self.put(row.system, row.code, target);
+        }
+        Ok(())
+    }
+
+    /// Adds a FHIR ConceptMap in JSON.
+    pub fn add_concept_map(&mut self, name: &str, text: &str) -> Result<(), TableError> {
+        let resource: serde_json::Value = crate::fhir::json::parse(text.as_bytes()).map_err(|cause| TableError {
+            table: name.to_owned(),
+            line: cause.line() as u64,
+            message: format!("is not JSON: {cause}"),
+        })?;
+        for mapped in concept_maps::read(name, &resource)? {
+            match mapped.target {
+                Some((code, equivalence)) => {
+                    let target = Target { system: mapped.target_system, code, equivalence };
+                    self.put(mapped.system, mapped.code, target);
+                }
+                None => self.barred.push((mapped.system, mapped.code, mapped.target_system)),
+            }
+        }
+        self.resources.push(resource);
+        Ok(())
+    }
+
+    /// Adds the CSV tables (`*.csv`) and ConceptMaps (`*.json`) of a folder, or one such file, in the order of their names.
+    pub fn add_path(&mut self, path: &Path) -> Result<(), TableError> {
+        let error = |path: &Path, message: String| TableError { table: path.display().to_string(), line: 0, message };
+        let mut files: Vec<PathBuf> = if path.is_dir() {
+            let entries = std::fs::read_dir(path).map_err(|cause| error(path, cause.to_string()))?;
+            entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+        } else {
+            vec![path.to_path_buf()]
+        };
+        files.sort();
+        for file in files {
+            let kind = file.extension().map(|kind| kind.to_ascii_lowercase());
+            let is = |wanted: &str| kind.as_deref() == Some(wanted.as_ref());
+            if !is("csv") && !is("json") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).map_err(|cause| error(&file, cause.to_string()))?;
+            let name = file.display().to_string();
+            if is("csv") { self.add(&name, &text)? } else { self.add_concept_map(&name, &text)? }
         }
         Ok(())
     }
 
     /// What a local code stands for.
     pub fn targets(&self, system: &str, code: &str) -> &[Target] {
-        self.0.get(&(system.to_owned(), code.to_owned())).map_or(&[], Vec::as_slice)
+        let found = self.targets.get(system).and_then(|codes| codes.get(code));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the hospital says that nothing in `target_system` stands for a code.
+    pub fn bars(&self, system: &str, code: &str, target_system: &str) -> bool {
+        self.barred.iter().any(|(own, own_code, target)| own == system && own_code == code && target == target_system)
+    }
+
+    /// The hospital's ConceptMaps.
+    pub fn resources(&self) -> &[serde_json::Value] {
+        &self.resources
+    }
+
+    fn put(&mut self, system: String, code: String, target: Target) {
+        let targets = self.targets.entry(system).or_default().entry(code).or_default();
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
     }
 }

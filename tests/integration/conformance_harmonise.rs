@@ -148,3 +148,31 @@ fn analytes_convert_by_the_published_factors() {
     eprintln!("{checked} analytes within 0.6 % both ways");
     assert!(checked > 60);
 }
+
+/// Published numbers that are right and wrong by their check digits.
+#[test]
+fn check_digits_agree_with_published_numbers() {
+    let Some(rows) = rows("check-digit-vectors.csv") else { return };
+    let known = &builtin().unwrap().terminology.identifiers;
+    for row in &rows {
+        let name = match row["jurisdiction"].as_str() {
+            "ON" => "ca-on-patient-hcn".to_owned(),
+            other => format!("ca-{}-patient-healthcare-id", other.to_lowercase()),
+        };
+        let system = format!("https://fhir.infoway-inforoute.ca/NamingSystem/{name}");
+        let doubts = known.doubts(&system, &row["number"]);
+        assert_eq!(doubts.is_empty(), row["valid"] == "1", "{}: {doubts:?}", row["number"]);
+    }
+    assert!(rows.len() > 20);
+}
+
+/// Every Canadian identifier system is known by its address; the federal ones have no published form.
+#[test]
+fn canadian_identifier_systems_are_known() {
+    let Some(rows) = rows("ca-identifier-systems.csv") else { return };
+    let known = &builtin().unwrap().terminology.identifiers;
+    for row in &rows {
+        let federal = ["VAC", "CSC", "RCMP", "CAF"].contains(&row["jurisdiction"].as_str());
+        assert_eq!(known.name(&row["system"]).is_none(), federal, "{}", row["system"]);
+    }
+}

@@ -115,6 +115,55 @@ fn a_site_map_opens_local_codes() {
     }
 }
 
+/// A hospital's ConceptMap goes before what the program knows, also where it says that nothing fits.
+#[test]
+fn concept_maps_of_a_hospital_go_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = serde_json::json!({"resourceType": "ConceptMap", "id": "lab", "status": "active", "group": [
+        {"source": "https://toronto.example/fhir/CodeSystem/LAB", "target": "http://loinc.org", "element": [
+            {"code": "GLU", "target": [{"code": "15074-8", "equivalence": "equivalent"}]},
+        ]},
+        {"source": "https://toronto.example/fhir/CodeSystem/LAB", "target": JLAC10, "element": [
+            {"code": "GLU", "target": [{"equivalence": "unmatched"}]},
+        ]},
+    ]});
+    std::fs::write(folder.path().join("lab.json"), map.to_string()).unwrap();
+    let catalog = Catalog::with_folders(&[folder.path().to_path_buf()]).unwrap();
+    let case = cases().into_iter().find(|case| case.ends_with("ca-local-code")).unwrap();
+    let mut resource = read(&case.join("input.json"));
+    harmonise_resource(catalog, &setting(&case), &mut resource);
+    let codes: Vec<_> = resource["code"]["coding"].as_array().unwrap().iter().map(|coding| &coding["code"]).collect();
+    assert_eq!(codes, ["GLU", "15074-8"]);
+    assert_eq!(catalog.concept_maps().last().unwrap()["id"], "lab");
+    std::fs::write(folder.path().join("bad.json"), "{").unwrap();
+    let error = Catalog::with_folders(&[folder.path().to_path_buf()]).unwrap_err();
+    assert!(error.to_string().contains("bad.json"), "{error}");
+}
+
+/// What no table knows is counted, in the order in which a hospital should map it; doubts become warnings.
+#[test]
+fn unmapped_codes_are_ranked_and_doubts_are_warnings() {
+    let catalog = Catalog::builtin().unwrap();
+    let setting = HarmoniseSetting { country: Country::Ca, namespace: "https://toronto.example/fhir".to_owned() };
+    let result = |code: &str| {
+        serde_json::json!({"resource": {"resourceType": "Observation", "status": "final",
+        "code": {"coding": [{"system": "https://toronto.example/fhir/CodeSystem/LAB", "code": code}]}, "valueString": "x"}})
+    };
+    let card = serde_json::json!({"resource": {"resourceType": "Patient", "identifier": [
+        {"system": "https://fhir.infoway-inforoute.ca/NamingSystem/ca-on-patient-hcn", "value": "9876543210"}]}});
+    let mut bundle =
+        serde_json::json!({"resourceType": "Bundle", "entry": [result("A"), result("B"), result("B"), card]});
+    let notes = harmonise_bundle(&catalog, &setting, &mut bundle);
+    let mut unmapped = watari::harmonise::Unmapped::default();
+    unmapped.add(&notes);
+    let ranked: Vec<_> = unmapped.ranked().into_iter().map(|one| (one.what, one.count)).collect();
+    let local = "local code https://toronto.example/fhir/CodeSystem/LAB";
+    assert_eq!(ranked, [(format!("{local}|B"), 2), (format!("{local}|A"), 1)]);
+    let warnings = watari::harmonise::warnings(&notes);
+    assert_eq!(warnings, ["identifier: Ontario health card: the check digit does not fit the number"]);
+    assert!(!serde_json::to_string(&notes).unwrap().contains("9876543210"));
+}
+
 /// Factors published for laboratories, by every code of the analyte, both ways.
 #[test]
 fn values_cross_by_the_published_factors() {
