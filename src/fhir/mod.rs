@@ -6,6 +6,7 @@ pub mod json;
 pub mod outcome;
 pub mod reference;
 pub mod search;
+pub mod spelled;
 pub mod systems;
 
 use serde_json::Value;

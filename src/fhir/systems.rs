@@ -31,7 +31,14 @@ pub const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/da
 pub const WATARI: &str = "https://watari.dev/fhir";
 /// Extension on a Quantity or Observation that carries the harmonised quantity beside the original.
 pub const HARMONISED_QUANTITY: &str = "https://watari.dev/fhir/StructureDefinition/harmonised-quantity";
+/// Extension on an Observation whose result is a text of known meaning: `code` (valueCodeableConcept) or `grade`
+/// (valueInteger, the number of plus signs), and `rule`.
+pub const HARMONISED_RESULT: &str = "https://watari.dev/fhir/StructureDefinition/harmonised-result";
 /// Extension on a HumanName that was proposed by transliteration and is not yet confirmed by a person.
 pub const PROPOSED_NAME: &str = "https://watari.dev/fhir/StructureDefinition/proposed-transliteration";
+/// Extension on such a HumanName: the other spelling that passports allow (OH for a long O).
+pub const PROPOSED_SPELLING: &str = "https://watari.dev/fhir/StructureDefinition/proposed-other-spelling";
+/// Extension on an Address: its parts in the form of the country (`state`, `postalCode`), and `rule`.
+pub const HARMONISED_ADDRESS: &str = "https://watari.dev/fhir/StructureDefinition/harmonised-address";
 /// Extension on a HealthcareService with the IANA time zone of the institution, so that partners can show its clock.
 pub const TIME_ZONE: &str = "https://watari.dev/fhir/StructureDefinition/time-zone";

@@ -43,7 +43,7 @@ pub fn convert(catalog: &Catalog, codes: &[(&str, &str)], value: &str, unit: &st
     };
     match catalog.analyte(codes) {
         Some(analyte) => convert_analyte(analyte, None, &value, &from, &to),
-        None => same_kind(&value, &from, &to, None),
+        None => same_kind(&from, &to, None).go(&value),
     }
 }
 
@@ -56,15 +56,106 @@ pub(super) fn convert_analyte(
     to: &str,
 ) -> Conversion {
     let (from, to) = (&fitted(analyte, from), &fitted(analyte, to));
-    match &analyte.rule {
-        Rule::HbA1c | Rule::HbA1cJds => {
-            super::scale::convert(analyte, scale.unwrap_or(Scale::of_unit(analyte, from)), value, from, to)
+    if analyte.is_hba1c() {
+        return super::scale::convert(analyte, scale.unwrap_or(Scale::of_unit(analyte, from)), value, from, to);
+    }
+    way(analyte, from, to).go(value)
+}
+
+/// All ways from one unit of an analyte, reckoned once: into the analyte's own spelling of the unit, and into the units of
+/// both countries. HbA1c has targets, but no way: its scale is the record's affair.
+#[derive(Debug)]
+pub(super) struct Ways {
+    /// The unit in the analyte's own spelling.
+    pub(super) own: String,
+    /// Units, each once, and the way into it.
+    pub(super) targets: Vec<(String, Option<Way>)>,
+}
+
+impl Ways {
+    /// From a UCUM unit.
+    pub(super) fn from(analyte: &Analyte, unit: &str) -> Self {
+        let own = fitted(analyte, unit);
+        let mut targets: Vec<(String, Option<Way>)> = Vec::new();
+        for target in [&own, &analyte.conventional.unit, &analyte.si.unit] {
+            if !targets.iter().any(|(known, _)| known == target) {
+                let way = (!analyte.is_hba1c()).then(|| way(analyte, &own, target));
+                targets.push((target.clone(), way));
+            }
         }
-        Rule::AlkalinePhosphatase if from != to => refuse(&analyte.reason),
-        _ if factor(from, to).is_some() => same_kind(value, from, to, Some(analyte)),
-        Rule::Molar(_) | Rule::MolarNitrogen(_) | Rule::Factor(_) | Rule::Valence => across(analyte, value, from, to),
-        Rule::Refused if !analyte.reason.is_empty() => refuse(&analyte.reason),
-        _ => refuse(format!("{from} does not convert to {to}")),
+        Self { own, targets }
+    }
+}
+
+/// A conversion before it has a value.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// No rule allows it; why.
+    Refused(String),
+    /// By multiplication.
+    Straight(Straight),
+}
+
+/// A conversion by multiplication.
+#[derive(Debug)]
+pub(super) struct Straight {
+    ratio: Ratio,
+    /// The power of ten it is, which leaves the digits as they are.
+    power: Option<i32>,
+    /// Places in which laboratories report the target.
+    reported: Option<i32>,
+    to: String,
+    rule: String,
+}
+
+/// A factor kept as a quotient, so that a value is rounded once.
+#[derive(Debug, Clone, Copy)]
+struct Ratio {
+    times: Number,
+    by: Number,
+}
+
+impl Ratio {
+    const ONE: Self = Self { times: Number::ONE, by: Number::ONE };
+
+    fn times(self, factor: Number) -> Option<Self> {
+        Some(Self { times: self.times.checked_mul(factor)?, ..self })
+    }
+
+    fn by(self, divisor: Number) -> Option<Self> {
+        Some(Self { by: self.by.checked_mul(divisor)?, ..self })
+    }
+
+    fn of(self, value: Number) -> Option<Number> {
+        let product = value.checked_mul(self.times)?;
+        if self.by == Number::ONE { Some(product) } else { product.checked_div(self.by) }
+    }
+}
+
+impl Way {
+    /// Goes it with a value.
+    pub(super) fn go(&self, value: &Decimal) -> Conversion {
+        match self {
+            Self::Refused(why) => refuse(why),
+            Self::Straight(way) => {
+                finish(value, way.ratio.of(value.number), way.power, &way.to, way.reported, way.rule.clone())
+            }
+        }
+    }
+
+    fn refused(why: impl Into<String>) -> Self {
+        Self::Refused(why.into())
+    }
+}
+
+/// The way between UCUM units of an analyte other than HbA1c.
+fn way(analyte: &Analyte, from: &str, to: &str) -> Way {
+    match &analyte.rule {
+        Rule::AlkalinePhosphatase if from != to => Way::refused(&analyte.reason),
+        _ if factor(from, to).is_some() => same_kind(from, to, reported_places(analyte, to)),
+        Rule::Molar(_) | Rule::MolarNitrogen(_) | Rule::Factor(_) | Rule::Valence => across(analyte, from, to),
+        Rule::Refused if !analyte.reason.is_empty() => Way::refused(&analyte.reason),
+        _ => Way::refused(format!("{from} does not convert to {to}")),
     }
 }
 
@@ -81,51 +172,56 @@ pub fn fitted(analyte: &Analyte, unit: &str) -> String {
     }
 }
 
-fn same_kind(value: &Decimal, from: &str, to: &str, analyte: Option<&Analyte>) -> Conversion {
-    let Some(factor) = factor(from, to) else { return refuse(format!("{from} does not convert to {to}")) };
+fn same_kind(from: &str, to: &str, reported: Option<i32>) -> Way {
+    let Some(factor) = factor(from, to) else { return Way::refused(format!("{from} does not convert to {to}")) };
     let rule = if from == to { "same unit".to_owned() } else { format!("UCUM {from} to {to}") };
-    finish(value, value.number.checked_mul(factor), decimal::power_of_ten(factor), to, analyte, rule)
+    let ratio = Ratio { times: factor, by: Number::ONE };
+    Way::Straight(Straight { ratio, power: decimal::power_of_ten(factor), reported, to: to.to_owned(), rule })
 }
 
-fn across(analyte: &Analyte, value: &Decimal, from: &str, to: &str) -> Conversion {
-    let Some((amount, rule)) = into_si(analyte, value.number, from).zip(rule_across(analyte, from, to)) else {
-        return refuse(format!("{from} is not a unit of {}", analyte.id));
+fn across(analyte: &Analyte, from: &str, to: &str) -> Way {
+    let Some((into, (rule, keeps_digits))) = into_si(analyte, from).zip(rule_across(analyte, from, to)) else {
+        return Way::refused(format!("{from} is not a unit of {}", analyte.id));
     };
-    let Some(result) = out_of_si(analyte, amount, to) else {
-        return refuse(format!("{to} is not a unit of {}", analyte.id));
+    let Some(ratio) = out_of_si(analyte, into, to) else {
+        return Way::refused(format!("{to} is not a unit of {}", analyte.id));
     };
-    let exact = (rule.1).then_some(0);
-    finish(value, Some(result), exact, to, Some(analyte), rule.0)
+    let power = keeps_digits.then_some(0);
+    Way::Straight(Straight { ratio, power, reported: reported_places(analyte, to), to: to.to_owned(), rule })
 }
 
-/// The value in the analyte's SI unit, from any unit of either side or from equivalents.
-fn into_si(analyte: &Analyte, value: Number, from: &str) -> Option<Number> {
+/// Into the analyte's SI unit, from any unit of either side or from equivalents.
+fn into_si(analyte: &Analyte, from: &str) -> Option<Ratio> {
     if let Some(direct) = factor(from, &analyte.si.unit) {
-        return value.checked_mul(direct);
+        return Ratio::ONE.times(direct);
     }
     if let (Some(to_meq), Some(valence)) = (factor(from, "meq/L"), analyte.valence) {
-        return value.checked_mul(to_meq)?.checked_div(valence)?.checked_mul(factor("mmol/L", &analyte.si.unit)?);
+        return Ratio::ONE.times(to_meq)?.by(valence)?.times(factor("mmol/L", &analyte.si.unit)?);
     }
-    value.checked_mul(factor(from, &analyte.conventional.unit)?)?.checked_mul(conventional_to_si(analyte)?)
+    let to_conventional = Ratio::ONE.times(factor(from, &analyte.conventional.unit)?)?;
+    let across = conventional_to_si(analyte)?;
+    to_conventional.times(across.times)?.by(across.by)
 }
 
-/// The reverse of [`into_si`].
-fn out_of_si(analyte: &Analyte, value: Number, to: &str) -> Option<Number> {
+/// The reverse of [`into_si`], behind `ratio`.
+fn out_of_si(analyte: &Analyte, ratio: Ratio, to: &str) -> Option<Ratio> {
     if let Some(direct) = factor(&analyte.si.unit, to) {
-        return value.checked_mul(direct);
+        return ratio.times(direct);
     }
     if let (Some(from_meq), Some(valence)) = (factor("meq/L", to), analyte.valence) {
-        return value.checked_mul(factor(&analyte.si.unit, "mmol/L")?)?.checked_mul(valence)?.checked_mul(from_meq);
+        return ratio.times(factor(&analyte.si.unit, "mmol/L")?)?.times(valence)?.times(from_meq);
     }
-    value.checked_div(conventional_to_si(analyte)?)?.checked_mul(factor(&analyte.conventional.unit, to)?)
+    let across = conventional_to_si(analyte)?;
+    ratio.by(across.times)?.times(across.by)?.times(factor(&analyte.conventional.unit, to)?)
 }
 
-fn conventional_to_si(analyte: &Analyte) -> Option<Number> {
+fn conventional_to_si(analyte: &Analyte) -> Option<Ratio> {
     match &analyte.rule {
-        Rule::Molar(mass) | Rule::MolarNitrogen(mass) => factor(&analyte.conventional.unit, "g/L")?
-            .checked_div(*mass)?
-            .checked_mul(factor("mol/L", &analyte.si.unit)?),
-        Rule::Factor(factor) => Some(*factor),
+        Rule::Molar(mass) | Rule::MolarNitrogen(mass) => Ratio::ONE
+            .times(factor(&analyte.conventional.unit, "g/L")?)?
+            .by(*mass)?
+            .times(factor("mol/L", &analyte.si.unit)?),
+        Rule::Factor(factor) => Ratio::ONE.times(*factor),
         _ => None,
     }
 }
@@ -160,19 +256,21 @@ fn rule_across(analyte: &Analyte, from: &str, to: &str) -> Option<(String, bool)
     }
 }
 
+/// Places in which laboratories report an analyte in a unit, if the table says.
+pub(super) fn reported_places(analyte: &Analyte, unit: &str) -> Option<i32> {
+    [&analyte.conventional, &analyte.si].into_iter().find(|side| side.unit == unit).and_then(|side| side.places)
+}
+
 /// Rounds and writes a result; see the head of this file.
 pub(super) fn finish(
     original: &Decimal,
     result: Option<Number>,
     exact_power: Option<i32>,
     to: &str,
-    analyte: Option<&Analyte>,
+    reported: Option<i32>,
     rule: String,
 ) -> Conversion {
     let Some(result) = result else { return refuse("the value is out of range") };
-    let reported = analyte.and_then(|analyte| {
-        [&analyte.conventional, &analyte.si].into_iter().find(|side| side.unit == to).and_then(|side| side.places)
-    });
     let places = match (exact_power, reported) {
         (Some(power), _) => original.places - power,
         (None, Some(places)) => places.max(decimal::places_for(result, 2)),

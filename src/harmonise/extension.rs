@@ -37,7 +37,8 @@ pub fn comparable_quantities(record: &Value) -> Vec<(&serde_json::Number, &str)>
 /// dropped and reckoned anew.
 pub(super) fn forget_derived(record: &mut Value) {
     let Some(extensions) = record.get_mut("extension").and_then(Value::as_array_mut) else { return };
-    extensions.retain(|extension| extension["url"] != systems::HARMONISED_QUANTITY);
+    let derived = [systems::HARMONISED_QUANTITY, systems::HARMONISED_RESULT];
+    extensions.retain(|extension| !extension["url"].as_str().is_some_and(|url| derived.contains(&url)));
     if extensions.is_empty()
         && let Some(members) = record.as_object_mut()
     {
@@ -57,20 +58,21 @@ pub(super) fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &
     quantity.insert("unit".to_owned(), ucum.into());
     quantity.insert("system".to_owned(), systems::UCUM.into());
     quantity.insert("code".to_owned(), ucum.into());
-    push_extension(record, json!({"url": "quantity", "valueQuantity": quantity}), Some(rule));
+    push(record, systems::HARMONISED_QUANTITY, json!({"url": "quantity", "valueQuantity": quantity}), Some(rule));
 }
 
 /// Says on a record that its value may not be compared, and why.
 pub(super) fn bar(record: &mut Value, why: &str) {
-    push_extension(record, json!({"url": "notConvertible", "valueString": why}), None);
+    push(record, systems::HARMONISED_QUANTITY, json!({"url": "notConvertible", "valueString": why}), None);
 }
 
-fn push_extension(record: &mut Value, first: Value, rule: Option<&str>) {
+/// Puts an extension on a record: what was derived, and by which rule.
+pub(super) fn push(record: &mut Value, url: &str, first: Value, rule: Option<&str>) {
     let mut nested = vec![first];
     if let Some(rule) = rule {
         nested.push(json!({"url": "rule", "valueString": rule}));
     }
-    let extension = json!({"url": systems::HARMONISED_QUANTITY, "extension": nested});
+    let extension = json!({"url": url, "extension": nested});
     match record.get_mut("extension").and_then(Value::as_array_mut) {
         Some(extensions) => extensions.push(extension),
         None => record["extension"] = json!([extension]),

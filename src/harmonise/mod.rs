@@ -1,6 +1,7 @@
 //! Adds meaning beside the original, never replaces it: codes of the other country, units of the other system, names in
 //! letters, dates of the other calendar. What a rule does not cover is left as it is and said so in a [`Note`].
 
+mod addresses;
 mod codes;
 pub mod convert;
 mod decimal;
@@ -10,15 +11,16 @@ mod identifiers;
 mod memo;
 mod names;
 mod results;
-mod romaji;
+pub mod romaji;
 mod scale;
+mod texts;
 pub mod ucum;
 pub mod units;
 mod unmapped;
 pub mod wareki;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -45,6 +47,8 @@ pub struct Catalog {
     pub units: units::Units,
     /// Japanese eras.
     pub eras: wareki::Eras,
+    /// Ways from a unit of an analyte, by the analyte's id and the unit.
+    ways: memo::PairMemo<Arc<convert::Ways>>,
 }
 
 impl Catalog {
@@ -54,6 +58,7 @@ impl Catalog {
             terminology: Terminology::builtin()?,
             units: units::Units::read_table("unit_aliases.csv", include_str!("../../config/codes/unit_aliases.csv"))?,
             eras: wareki::Eras::read("eras.csv", include_str!("../../config/codes/eras.csv"))?,
+            ways: memo::PairMemo::default(),
         })
     }
 
@@ -78,6 +83,11 @@ impl Catalog {
             Ok(catalog)
         };
         read().map(|catalog| &*Box::leak(Box::new(catalog))).map_err(|error: TableError| &*Box::leak(Box::new(error)))
+    }
+
+    /// The ways from a UCUM unit of an analyte.
+    fn ways(&self, analyte: &Analyte, unit: &str) -> Arc<convert::Ways> {
+        self.ways.of(&analyte.id, unit, || Arc::new(convert::Ways::from(analyte, unit)))
     }
 
     /// All code maps as FHIR ConceptMaps: those of the program, then the hospital's.
@@ -166,16 +176,38 @@ pub fn harmonise_bundle(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &
         let name = entry.get("fullUrl").and_then(Value::as_str).map(str::to_owned);
         if let Some(resource) = entry.get_mut("resource") {
             let name = name.unwrap_or_else(|| label(resource));
-            harmonise(catalog, setting, resource, &mut Notes { resource: name, notes: &mut notes });
+            harmonise(catalog, setting, resource, &mut Notes { resource: name, only_doubts: false, notes: &mut notes });
         }
     }
     notes
 }
 
+/// Harmonises every resource of a bundle and gives only what people should be warned of (see [`warnings`]): the same work
+/// without writing down what was done, for a feed.
+pub fn harmonise_feed(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value) -> Vec<String> {
+    let mut notes = Vec::new();
+    for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(resource) = entry.get_mut("resource") {
+            harmonise(
+                catalog,
+                setting,
+                resource,
+                &mut Notes { resource: String::new(), only_doubts: true, notes: &mut notes },
+            );
+        }
+    }
+    warnings(&notes)
+}
+
 /// Harmonises one resource. Doing it again changes nothing.
 pub fn harmonise_resource(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value) -> Vec<Note> {
     let mut notes = Vec::new();
-    harmonise(catalog, setting, resource, &mut Notes { resource: label(resource), notes: &mut notes });
+    harmonise(
+        catalog,
+        setting,
+        resource,
+        &mut Notes { resource: label(resource), only_doubts: false, notes: &mut notes },
+    );
     notes
 }
 
@@ -189,7 +221,11 @@ fn harmonise(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value
             codes::medication(catalog, resource, "medicationCodeableConcept", notes);
         }
         "Medication" => codes::medication(catalog, resource, "code", notes),
-        "Patient" | "Practitioner" | "RelatedPerson" | "Person" => names::person(resource, notes),
+        "Patient" | "Practitioner" | "RelatedPerson" | "Person" => {
+            names::person(resource, notes);
+            addresses::addresses(setting, resource, notes);
+        }
+        "Organization" | "Location" => addresses::addresses(setting, resource, notes),
         _ => {}
     }
 }
@@ -202,11 +238,16 @@ fn label(resource: &Value) -> String {
 /// Collects the notes of one resource.
 struct Notes<'a> {
     resource: String,
+    /// Nothing else is kept.
+    only_doubts: bool,
     notes: &'a mut Vec<Note>,
 }
 
 impl Notes<'_> {
     fn add(&mut self, element: &str, rule: &str, outcome: Outcome, detail: impl Into<String>) {
+        if self.only_doubts && outcome != Outcome::Doubtful {
+            return;
+        }
         self.notes.push(Note {
             resource: self.resource.clone(),
             element: element.to_owned(),

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Notes, Outcome, romaji};
-use crate::fhir::systems::{EN_REPRESENTATION, PROPOSED_NAME};
+use crate::fhir::systems::{EN_REPRESENTATION, PROPOSED_NAME, PROPOSED_SPELLING};
 
 /// Proposes letters for a person whose name is known in kana.
 pub(super) fn person(resource: &mut Value, notes: &mut Notes<'_>) {
@@ -23,26 +23,26 @@ pub(super) fn person(resource: &mut Value, notes: &mut Notes<'_>) {
 }
 
 fn propose(kana: &Value) -> Option<Value> {
-    let family = kana["family"].as_str().map(romaji::passport);
-    let given: Vec<Option<String>> =
-        kana["given"].as_array().into_iter().flatten().filter_map(Value::as_str).map(romaji::passport).collect();
-    let family = match family {
-        Some(family) => Some(family?),
+    let letters = |text: &str| romaji::passport(text);
+    let family = match kana["family"].as_str() {
+        Some(family) => Some(letters(family)?),
         None => None,
     };
-    let given: Vec<String> = given.into_iter().collect::<Option<_>>()?;
+    let given = kana["given"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let given: Vec<String> = given.map(letters).collect::<Option<_>>()?;
     let text = match (&family, given.is_empty()) {
-        (None, true) => romaji::passport(kana["text"].as_str()?)?,
+        (None, true) => letters(kana["text"].as_str()?)?,
         _ => family.iter().chain(&given).map(String::as_str).collect::<Vec<_>>().join(" "),
     };
+    let mut extensions = vec![
+        json!({"url": EN_REPRESENTATION, "valueCode": "ABC"}),
+        json!({"url": PROPOSED_NAME, "valueString": "kana to passport Hepburn"}),
+    ];
+    if let Some(other) = romaji::passport_with_oh(&whole(kana)) {
+        extensions.push(json!({"url": PROPOSED_SPELLING, "valueString": other}));
+    }
     let mut name = Map::new();
-    name.insert(
-        "extension".to_owned(),
-        json!([
-            {"url": EN_REPRESENTATION, "valueCode": "ABC"},
-            {"url": PROPOSED_NAME, "valueString": "kana to passport Hepburn"},
-        ]),
-    );
+    name.insert("extension".to_owned(), Value::Array(extensions));
     if let Some(usage) = kana.get("use") {
         name.insert("use".to_owned(), usage.clone());
     }
@@ -54,6 +54,13 @@ fn propose(kana: &Value) -> Option<Value> {
         name.insert("given".to_owned(), given.into());
     }
     Some(Value::Object(name))
+}
+
+/// Family and given names, or the text where there are none.
+fn whole(name: &Value) -> String {
+    let given = name["given"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let parts: Vec<&str> = name["family"].as_str().into_iter().chain(given).collect();
+    if parts.is_empty() { name["text"].as_str().unwrap_or_default().to_owned() } else { parts.join(" ") }
 }
 
 fn representation(name: &Value) -> Option<&str> {

@@ -8,7 +8,8 @@ use super::codes::{self, Added};
 use super::convert::{Conversion, convert_analyte, fitted};
 use super::decimal;
 use super::extension::{bar, forget_derived, push_quantity};
-use super::scale::{Scale, texts};
+use super::scale::{Scale, words};
+use super::texts;
 use super::units::{Reading, factor};
 use super::{Catalog, HarmoniseSetting, Notes, Outcome};
 use crate::config::Country;
@@ -47,6 +48,7 @@ fn result(
     notes: &mut Notes<'_>,
 ) {
     forget_derived(record);
+    texts::result(setting.country, record, path, notes);
     if record.get("code").is_none() {
         return;
     }
@@ -82,7 +84,7 @@ fn result(
         }
     };
     code_beside(catalog, analyte, scale, &quantity.ucum, record, &code_element, notes);
-    quantities_beside(analyte, scale, &quantity, record, &format!("{path}valueQuantity"), notes);
+    quantities_beside(catalog, analyte, scale, &quantity, record, &format!("{path}valueQuantity"), notes);
 }
 
 /// Whether the value means the same in both countries; for HbA1c also on which scale it is.
@@ -96,7 +98,7 @@ fn comparable(
     match analyte.rule {
         Rule::HbA1c | Rule::HbA1cJds => Scale::of_record(analyte, country, record, when, ucum).map(Some),
         Rule::AlkalinePhosphatase if country == Country::Jp => {
-            let text = texts(&record["code"]);
+            let text = words(&record["code"]);
             let ifcc = text.contains("IFCC")
                 || ["/IF", "_IF", "(IF)", "-IF"].iter().any(|mark| text.contains(mark))
                 || has_ifcc_method(&record["code"]);
@@ -117,7 +119,7 @@ fn comparable(
             }
         }
         Rule::Refused if analyte.conventional.unit == analyte.si.unit => Err(analyte.reason.clone()),
-        Rule::Molar(_) if !analyte.reason.is_empty() && says_nitrogen(&texts(&record["code"])) => {
+        Rule::Molar(_) if !analyte.reason.is_empty() && says_nitrogen(&words(&record["code"])) => {
             Err(analyte.reason.clone())
         }
         _ => Ok(None),
@@ -194,6 +196,7 @@ fn code_without_unit(catalog: &Catalog, analyte: &Analyte, record: &mut Value, e
 }
 
 fn quantities_beside(
+    catalog: &Catalog,
     analyte: &Analyte,
     scale: Option<Scale>,
     quantity: &Quantity,
@@ -201,28 +204,25 @@ fn quantities_beside(
     element: &str,
     notes: &mut Notes<'_>,
 ) {
-    let own = fitted(analyte, &quantity.ucum);
-    let mut targets = vec![own.as_str(), analyte.conventional.unit.as_str(), analyte.si.unit.as_str()];
-    let mut seen: Vec<&str> = Vec::new();
-    targets.retain(|target| {
-        let new = !seen.contains(target);
-        seen.push(target);
-        new
-    });
+    let ways = catalog.ways(analyte, &quantity.ucum);
     let mut refusals: Vec<String> = Vec::new();
-    for target in targets {
-        if quantity.declared.as_deref() == Some(target) && scale != Some(Scale::Jds) {
+    for (target, way) in &ways.targets {
+        let is_jds = scale == Some(Scale::Jds);
+        if quantity.declared.as_deref() == Some(target) && !is_jds {
             continue;
         }
-        match convert_analyte(analyte, scale, &quantity.value, &own, target) {
+        let conversion = match way {
+            Some(way) => way.go(&quantity.value),
+            None => convert_analyte(analyte, scale, &quantity.value, &ways.own, target),
+        };
+        match conversion {
             Conversion::Converted { value, rule, .. } => {
-                let same = own == target && scale != Some(Scale::Jds);
-                let (value, rule) = if same {
+                let (value, rule) = if ways.own == *target && !is_jds {
                     (quantity.text.clone(), format!("unit {} is UCUM {target}", quantity.written))
                 } else {
                     (value, rule)
                 };
-                notes.add(element, &rule, Outcome::Added, target);
+                notes.add(element, &rule, Outcome::Added, target.as_str());
                 push_quantity(record, &value, target, &rule);
             }
             Conversion::NotConvertible { why } if !refusals.contains(&why) => refusals.push(why),

@@ -1,16 +1,35 @@
 //! Kana in the Latin letters of Japanese passports (modified Hepburn without macrons): M before B, M, P; TCH for ッチ;
-//! long O and U written once. Kana do not show where a word ends, so a result is only ever a proposal.
+//! long O and U written once, but オオ at the end of a word is OO; kana of foreign sounds letter by letter (ティ TEI, ヴァ
+//! BUA). On request passports write a long O as OH. Kana do not show where a word ends, so a result is only ever a proposal.
 
 use unicode_normalization::UnicodeNormalization;
 
 /// Kana in passport letters, upper case; `None` if anything else than kana, the length mark, spaces or `・` occurs.
-pub(super) fn passport(kana: &str) -> Option<String> {
+pub fn passport(kana: &str) -> Option<String> {
+    text(kana, LongO::Once)
+}
+
+/// The same with OH for a long O, which passports allow on request; `None` if it is not written otherwise.
+pub fn passport_with_oh(kana: &str) -> Option<String> {
+    let other = text(kana, LongO::Oh)?;
+    (Some(&other) != text(kana, LongO::Once).as_ref()).then_some(other)
+}
+
+/// How a long O is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LongO {
+    Once,
+    Oh,
+}
+
+fn text(kana: &str, long_o: LongO) -> Option<String> {
     let folded: String = super::fold(kana).nfkc().collect();
-    let words: Option<Vec<String>> = folded.split([' ', '・']).filter(|word| !word.is_empty()).map(word).collect();
+    let words = folded.split([' ', '・', '=', '＝', '-']).filter(|word| !word.is_empty());
+    let words: Option<Vec<String>> = words.map(|one| word(one, long_o)).collect();
     words.filter(|words| !words.is_empty()).map(|words| words.join(" "))
 }
 
-fn word(word: &str) -> Option<String> {
+fn word(word: &str, long_o: LongO) -> Option<String> {
     let kana: Vec<char> = word.chars().collect();
     let mut letters = String::new();
     let mut place = 0;
@@ -21,6 +40,9 @@ fn word(word: &str) -> Option<String> {
         let next = kana.get(place + 1);
         match letter {
             'ー' if !letters.is_empty() && !doubled => {
+                if long_o == LongO::Oh && letters.ends_with('O') {
+                    letters.push('H');
+                }
                 lengthened = true;
                 place += 1;
                 continue;
@@ -41,7 +63,12 @@ fn word(word: &str) -> Option<String> {
             }
             _ => {}
         }
-        if !doubled && !lengthened && lengthens(&letters, *letter) && !starts_morpheme(&kana, place) {
+        // At the end of a word オ is its own letter: 横尾 YOKOO.
+        let is_last_o = *letter == 'オ' && next.is_none();
+        if !doubled && !lengthened && !is_last_o && lengthens(&letters, *letter) && !starts_morpheme(&kana, place) {
+            if long_o == LongO::Oh && letters.ends_with('O') {
+                letters.push('H');
+            }
             lengthened = true;
             place += 1;
             continue;
@@ -163,8 +190,37 @@ mod tests {
             ("ヴァン", "BUAN"),
             ("マリア・アンナ", "MARIA ANNA"),
             ("ケンイチ", "KENICHI"),
+            ("ヨコオ", "YOKOO"),
+            ("タカトオ", "TAKATOO"),
+            ("トオル", "TORU"),
+            ("キッチョウ", "KITCHO"),
+            ("ティナ", "TEINA"),
+            ("ジェーン", "JIEN"),
+            ("デュポン", "DEYUPON"),
+            ("ファビオ", "FUABIO"),
+            ("ウィリアム", "UIRIAMU"),
+            ("ｼｮｳｼﾞ ｹﾝ", "SHOJI KEN"),
+            ("グエン＝チャン", "GUEN CHAN"),
+            ("ナンバ", "NAMBA"),
+            ("カンノ", "KANNO"),
         ] {
             assert_eq!(passport(kana).as_deref(), Some(letters), "{kana}");
+        }
+    }
+
+    #[test]
+    fn a_long_o_may_be_written_oh() {
+        for (kana, letters) in [
+            ("オオノ", Some("OHNO")),
+            ("サトウ", Some("SATOH")),
+            ("オオタ ジロウ", Some("OHTA JIROH")),
+            ("コーノ", Some("KOHNO")),
+            ("イノウエ", None),
+            ("ユウコ", None),
+            ("ヨコオ", None),
+            ("渡辺", None),
+        ] {
+            assert_eq!(super::passport_with_oh(kana).as_deref(), letters, "{kana}");
         }
     }
 

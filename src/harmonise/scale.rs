@@ -8,7 +8,7 @@ use octofhir_ucum::Number;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use super::convert::{Conversion, finish, refuse};
+use super::convert::{Conversion, finish, refuse, reported_places};
 use super::decimal::Decimal;
 use super::units::factor;
 use crate::config::Country;
@@ -54,7 +54,7 @@ impl Scale {
         }
         let says_ngsp = crate::fhir::codings(&record["code"])
             .any(|(system, code)| super::codes::is_jlac10(system) && code.starts_with("3D046"));
-        let text = texts(&record["code"]);
+        let text = words(&record["code"]);
         match (says_ngsp || text.contains("NGSP"), text.contains("JDS")) {
             (true, true) => return Err("code and text name both NGSP and JDS".to_owned()),
             (true, false) => return Ok(Self::Ngsp),
@@ -85,7 +85,8 @@ pub(super) fn convert(analyte: &Analyte, scale: Scale, value: &Decimal, from: &s
     if stays {
         let Some(step) = factor(from, to) else { return refuse(format!("{from} does not convert to {to}")) };
         let power = super::decimal::power_of_ten(step);
-        return finish(value, value.number.checked_mul(step), power, to, Some(analyte), format!("UCUM {from} to {to}"));
+        let rule = format!("UCUM {from} to {to}");
+        return finish(value, value.number.checked_mul(step), power, to, reported_places(analyte, to), rule);
     }
     let result = value.number.checked_mul(into_own).and_then(|own| reckon(scale, own, to_ifcc));
     if result.is_none_or(|result| result.is_negative()) {
@@ -93,7 +94,7 @@ pub(super) fn convert(analyte: &Analyte, scale: Scale, value: &Decimal, from: &s
     }
     let last = if to_ifcc { factor("mmol/mol", to) } else { factor("%", to) };
     let result = result.zip(last).and_then(|(result, last)| result.checked_mul(last));
-    finish(value, result, None, to, Some(analyte), equation(scale, to_ifcc).to_owned())
+    finish(value, result, None, to, reported_places(analyte, to), equation(scale, to_ifcc).to_owned())
 }
 
 fn reckon(scale: Scale, own: Number, to_ifcc: bool) -> Option<Number> {
@@ -116,7 +117,7 @@ fn equation(scale: Scale, to_ifcc: bool) -> &'static str {
 }
 
 /// Text and displays of a concept in half-width capitals.
-pub(super) fn texts(concept: &Value) -> String {
+pub(super) fn words(concept: &Value) -> String {
     let displays = concept["coding"].as_array().into_iter().flatten().filter_map(|coding| coding["display"].as_str());
     let all: Vec<&str> = concept["text"].as_str().into_iter().chain(displays).collect();
     all.join("\n").nfkc().collect::<String>().to_uppercase()

@@ -59,8 +59,8 @@ pub fn receive(
         Ok(mut translated) => {
             let setting =
                 HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() };
-            let notes = harmonise::harmonise_bundle(intake.catalog, &setting, &mut translated.bundle);
-            translated.warnings.extend(harmonise::warnings(&notes));
+            let warnings = harmonise::harmonise_feed(intake.catalog, &setting, &mut translated.bundle);
+            translated.warnings.extend(warnings);
             date_provenance(&mut translated.bundle, &instant(intake.clock.now()));
             let kept = Kept::of_translated(&translated);
             match enter(intake, incoming, &translated.bundle, &kept) {

@@ -88,6 +88,11 @@ impl Analyte {
         codes
     }
 
+    /// Whether it is HbA1c, whose values are on one of three scales.
+    pub fn is_hba1c(&self) -> bool {
+        matches!(self.rule, Rule::HbA1c | Rule::HbA1cJds)
+    }
+
     /// Whether LOINC and JLAC10 codes of it may stand beside each other.
     pub fn crosses_codes(&self) -> bool {
         !matches!(self.rule, Rule::AlkalinePhosphatase | Rule::Refused | Rule::HbA1cJds)

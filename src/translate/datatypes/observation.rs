@@ -1,14 +1,15 @@
 //! OBX-5 by the type in OBX-2 → value[x].
 //!
-//! A number that is written with a comparator, as `< 0.5` or `0.5未満`, becomes a Quantity with it. Anything that is not
+//! A number that is written with a comparator, as `< 0.5` or `0.5未満`, becomes a Quantity with it (`fhir::spelled`). Anything that is not
 //! plainly a number stays the text it was: `1+` is not 1. Several values become components of the same code; none is lost.
 
 use serde_json::{Map, Value, json};
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::quantity::Unit;
 use super::text::clean;
 use super::{Placed, attachment, coded, name, number, party, time};
+use crate::config::Country;
+use crate::fhir::spelled::{self, Spelled};
 use crate::fhir::systems;
 use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
@@ -30,6 +31,13 @@ pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed>
     let kind = context.text("OBX-2").unwrap_or_default();
     let pieces: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.is_empty()).collect();
     if is_text(&kind) {
+        let unit = "OBX-6".parse().unwrap_or_default();
+        if let [piece] = pieces.as_slice()
+            && kind == "ST"
+            && is_quantity_in_text(context, piece, &unit)
+        {
+            return numeric(context, piece, &unit).map(|(element, value)| placed(element, value)).into_iter().collect();
+        }
         // Repetitions of text are lines of one text.
         let lines: Vec<String> =
             pieces.iter().filter_map(|piece| piece.take_whole().and_then(|text| clean(&text))).collect();
@@ -103,40 +111,33 @@ fn coded_value(context: &Context<'_>, piece: &Piece<'_>, kind: &str) -> Option<(
 /// NM. Japanese senders put SN-style text, and words, where a number should be.
 fn numeric(context: &Context<'_>, piece: &Piece<'_>, unit: &FieldRefs) -> Option<(&'static str, Value)> {
     let source = piece.take_whole()?;
-    // Full-width digits and signs are the same characters in another width.
-    let folded: String = source.nfkc().collect();
-    if let Some(value) = number::parse(&folded) {
-        return Some(("valueQuantity", unit_at(context, unit).quantity(value)));
-    }
-    if let Some((comparator, value)) = compared(&folded) {
-        return Some(("valueQuantity", with_comparator(context, unit, comparator, value)));
-    }
-    if let Some(code) = qualitative(&folded) {
-        let coding = json!({"system": format!("{}0078", systems::V2), "code": code});
-        return Some(("valueCodeableConcept", json!({"coding": [coding], "text": clean(&source)?})));
+    let thousands = context.setting.country == Country::Jp;
+    match spelled::read(&source, thousands) {
+        Spelled::Number { comparator: None, digits } => {
+            if let Some(value) = number::parse(&digits) {
+                return Some(("valueQuantity", unit_at(context, unit).quantity(value)));
+            }
+        }
+        Spelled::Number { comparator: Some(comparator), digits } => {
+            if let Some(value) = number::parse(&digits) {
+                return Some(("valueQuantity", with_comparator(context, unit, comparator, value)));
+            }
+        }
+        Spelled::Coded(code) => {
+            let coding = json!({"system": format!("{}0078", systems::V2), "code": code});
+            return Some(("valueCodeableConcept", json!({"coding": [coding], "text": clean(&source)?})));
+        }
+        Spelled::Grade(_) | Spelled::Other => {}
     }
     clean(&source).map(|text| ("valueString", json!(text)))
 }
 
-/// `<0.5`, `>= 1`, `0.5未満`, `10以上`. Table of what each spelling means; none of it is a guess about the value.
-fn compared(text: &str) -> Option<(&'static str, serde_json::Number)> {
-    let text = text.trim();
-    const BEFORE: [(&str, &str); 8] =
-        [("<=", "<="), (">=", ">="), ("≦", "<="), ("≧", ">="), ("≤", "<="), ("≥", ">="), ("<", "<"), (">", ">")];
-    const AFTER: [(&str, &str); 5] = [("未満", "<"), ("以下", "<="), ("以上", ">="), ("を超える", ">"), ("超", ">")];
-    let before = BEFORE.iter().find_map(|(sign, code)| text.strip_prefix(sign).map(|rest| (*code, rest)));
-    let after = || AFTER.iter().find_map(|(word, code)| text.strip_suffix(word).map(|rest| (*code, rest)));
-    let (code, rest) = before.or_else(after)?;
-    number::parse(rest).map(|value| (code, value))
-}
-
-/// Positive and negative in words.
-fn qualitative(text: &str) -> Option<&'static str> {
-    match text.trim() {
-        "陰性" => Some("NEG"),
-        "陽性" => Some("POS"),
-        _ => None,
-    }
+/// ST. Japanese senders write bounds (`0.5未満`) and numbers as text beside a unit; with the unit they are quantities.
+fn is_quantity_in_text(context: &Context<'_>, piece: &Piece<'_>, unit: &FieldRefs) -> bool {
+    context.setting.country == Country::Jp
+        && context.with_piece(unit, |piece| !piece.is_empty()).unwrap_or_default()
+        && piece.len() == 1
+        && piece.get(1).is_some_and(|text| matches!(spelled::read(&text, true), Spelled::Number { .. }))
 }
 
 /// SN: comparator, number, separator, number.
@@ -182,27 +183,4 @@ fn with_comparator(context: &Context<'_>, unit: &FieldRefs, sign: &str, value: s
     quantity.insert("comparator".to_owned(), json!(sign));
     unit_at(context, unit).write(&mut quantity);
     Value::Object(quantity)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comparators_are_read_and_words_are_not_numbers() {
-        let read = |text: &str| compared(text).map(|(sign, value)| format!("{sign}{value}"));
-        for (text, value) in [
-            ("< 0.5", "<0.5"),
-            (">=1", ">=1"),
-            ("≦2.0", "<=2.0"),
-            ("0.50未満", "<0.50"),
-            ("10以上", ">=10"),
-            ("3 超", ">3"),
-        ] {
-            assert_eq!(read(text).as_deref(), Some(value), "{text}");
-        }
-        for text in ["1+", "+", "陰性", "<", "5.0↑", "<a", "12"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
 }
