@@ -1,8 +1,9 @@
 //! Codes beside codes. The original coding stays first and untouched; an added one says how it relates to it, in the
 //! words of ConceptMap (<https://hl7.org/fhir/R4/valueset-concept-map-equivalence.html>).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::extension::object;
 use super::{Catalog, HarmoniseSetting, Notes, Outcome};
 use crate::fhir::{codings, systems};
 use crate::terminology::{ATC, icd10, site};
@@ -80,18 +81,15 @@ pub(super) fn add(concept: &mut Value, element: &str, added: &Added<'_>, notes: 
         return;
     }
     let Some(coding) = concept.get_mut("coding").and_then(Value::as_array_mut) else { return };
-    coding.push(json!({
-        "extension": [{
-            "url": CODE_MAPPING,
-            "extension": [
-                {"url": "equivalence", "valueCode": added.equivalence},
-                {"url": "source", "valueString": added.source},
-            ],
-        }],
-        "system": added.system,
-        "code": added.code,
-    }));
-    notes.add(element, added.source, Outcome::Added, format!("{}|{}", added.system, added.code));
+    let text = |url: &str, kind: &str, value: &str| object([("url", url.into()), (kind, value.into())]);
+    let said = vec![text("equivalence", "valueCode", added.equivalence), text("source", "valueString", added.source)];
+    let mapping = object([("url", CODE_MAPPING.into()), ("extension", Value::Array(said))]);
+    coding.push(object([
+        ("extension", Value::Array(vec![mapping])),
+        ("system", added.system.into()),
+        ("code", added.code.into()),
+    ]));
+    notes.tell(element, added.source, Outcome::Added, || format!("{}|{}", added.system, added.code));
 }
 
 /// The first coding, if every one is of a hospital's own system.

@@ -50,7 +50,7 @@ pub(super) fn forget_derived(record: &mut Value) {
 pub(super) fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &str) {
     // The text was written by `decimal::write` or read as a number before, so this does not fail.
     let Ok(number) = serde_json::from_str::<serde_json::Number>(value) else { return };
-    let mut quantity = Map::new();
+    let mut quantity = Map::with_capacity(5);
     quantity.insert("value".to_owned(), Value::Number(number));
     if let Some(comparator) = record["valueQuantity"].get("comparator") {
         quantity.insert("comparator".to_owned(), comparator.clone());
@@ -58,7 +58,17 @@ pub(super) fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &
     quantity.insert("unit".to_owned(), ucum.into());
     quantity.insert("system".to_owned(), systems::UCUM.into());
     quantity.insert("code".to_owned(), ucum.into());
-    push(record, systems::HARMONISED_QUANTITY, json!({"url": "quantity", "valueQuantity": quantity}), Some(rule));
+    let first = object([("url", "quantity".into()), ("valueQuantity", Value::Object(quantity))]);
+    push(record, systems::HARMONISED_QUANTITY, first, Some(rule));
+}
+
+/// An object of these members. (`json!` would write every value out and read it in again.)
+pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let mut object = Map::with_capacity(N);
+    for (name, value) in members {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// Says on a record that its value may not be compared, and why.
@@ -68,13 +78,13 @@ pub(super) fn bar(record: &mut Value, why: &str) {
 
 /// Puts an extension on a record: what was derived, and by which rule.
 pub(super) fn push(record: &mut Value, url: &str, first: Value, rule: Option<&str>) {
-    let mut nested = vec![first];
-    if let Some(rule) = rule {
-        nested.push(json!({"url": "rule", "valueString": rule}));
-    }
-    let extension = json!({"url": url, "extension": nested});
+    let nested = match rule {
+        Some(rule) => vec![first, object([("url", "rule".into()), ("valueString", rule.into())])],
+        None => vec![first],
+    };
+    let extension = object([("url", url.into()), ("extension", Value::Array(nested))]);
     match record.get_mut("extension").and_then(Value::as_array_mut) {
         Some(extensions) => extensions.push(extension),
-        None => record["extension"] = json!([extension]),
+        None => record["extension"] = Value::Array(vec![extension]),
     }
 }

@@ -245,6 +245,10 @@ struct Notes<'a> {
 
 impl Notes<'_> {
     fn add(&mut self, element: &str, rule: &str, outcome: Outcome, detail: impl Into<String>) {
+        self.tell(element, rule, outcome, || detail.into());
+    }
+
+    fn tell(&mut self, element: &str, rule: &str, outcome: Outcome, detail: impl FnOnce() -> String) {
         if self.only_doubts && outcome != Outcome::Doubtful {
             return;
         }
@@ -253,7 +257,7 @@ impl Notes<'_> {
             element: element.to_owned(),
             rule: rule.to_owned(),
             outcome,
-            detail: detail.into(),
+            detail: detail(),
         });
     }
 }
