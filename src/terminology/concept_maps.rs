@@ -113,11 +113,16 @@ fn sides(analyte: &Analyte) -> Vec<&Side> {
 }
 
 fn target(code: &str, equivalence: Equivalence, unit: &str) -> Value {
-    json!({
+    let mut target = json!({
         "code": code,
         "equivalence": equivalence.as_str(),
         "dependsOn": [{"property": REPORTED_UNIT, "value": unit}],
-    })
+    });
+    // FHIR wants a word about every narrower target (cmd-1).
+    if equivalence == Equivalence::Narrower {
+        target["comment"] = json!("The three digits of the method are an example.");
+    }
+    target
 }
 
 fn element(code: &str, targets: Vec<Value>) -> Value {

@@ -7,6 +7,7 @@ mod audit;
 mod cohort;
 mod cohort_peers;
 mod command_line;
+mod command_line_codes;
 mod command_line_doctor;
 mod command_line_import;
 mod command_line_peer;
