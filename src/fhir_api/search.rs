@@ -14,7 +14,7 @@ use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::search::{Criterion, Match, Prefix, Search};
 use crate::fhir::{bundle, dates};
-use crate::harmonise::fold;
+use crate::harmonise::search_keys;
 use crate::records::parameters::{self, ParameterType};
 use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
@@ -116,15 +116,15 @@ fn criterion(kind: &str, name: &str, value: &str) -> Result<Criterion, Problem> 
     if value.split(',').count() > MOST_VALUES {
         return Err(Problem::new(Kind::Malformed, format!("{name}: at most {MOST_VALUES} values")));
     }
-    let any = value
-        .split(',')
-        .map(|value| match parameter.kind {
-            ParameterType::Token => Ok(token(value)),
-            ParameterType::Text => Ok(Match::Text(fold(value))),
-            ParameterType::Reference => Ok(Match::Reference(target(name, value))),
-            ParameterType::Date | ParameterType::Quantity => date(name, value),
-        })
-        .collect::<Result<_, _>>()?;
+    let mut any = Vec::new();
+    for value in value.split(',') {
+        match parameter.kind {
+            ParameterType::Token => any.push(token(value)),
+            ParameterType::Text => any.extend(search_keys(value).into_iter().map(Match::Text)),
+            ParameterType::Reference => any.push(Match::Reference(target(name, value))),
+            ParameterType::Date | ParameterType::Quantity => any.push(date(name, value)?),
+        }
+    }
     Ok(Criterion { parameter: parameter.name.to_owned(), any })
 }
 

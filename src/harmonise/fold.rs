@@ -32,6 +32,14 @@ pub fn variant_key(text: &str) -> String {
     fold(text).chars().map(|letter| variants.get(&letter).copied().unwrap_or(letter)).collect()
 }
 
+/// The keys under which a text is indexed and looked for: [`fold`], and [`variant_key`] where it differs. So 高橋 finds 髙橋
+/// and the other way round; who is meant is for a person to say.
+pub fn search_keys(text: &str) -> Vec<String> {
+    let folded = fold(text);
+    let key = variant_key(text);
+    if key == folded { vec![folded] } else { vec![folded, key] }
+}
+
 fn variants() -> &'static HashMap<char, char> {
     static VARIANTS: OnceLock<HashMap<char, char>> = OnceLock::new();
     VARIANTS.get_or_init(|| {
@@ -72,6 +80,13 @@ mod tests {
             assert_eq!(variant_key(one), variant_key(other));
         }
         assert_ne!(variant_key("渡部"), variant_key("渡辺"));
+    }
+
+    #[test]
+    fn a_search_looks_under_both_keys() {
+        assert_eq!(search_keys("髙橋"), ["髙橋", "高橋"]);
+        assert_eq!(search_keys("高橋"), ["高橋"]);
+        assert_eq!(search_keys(""), [""]);
     }
 
     #[test]

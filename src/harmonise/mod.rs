@@ -28,7 +28,7 @@ use serde_json::Value;
 pub use codes::CODE_MAPPING;
 pub use convert::{Conversion, convert, fitted as fitted_unit};
 pub use extension::comparable_quantities;
-pub use fold::{fold, variant_key};
+pub use fold::{fold, search_keys, variant_key};
 
 pub use scale::Scale;
 pub use unmapped::{Ranked, Unmapped};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::parameters::{self, Parameter, ParameterType};
 use super::retire::SOURCE;
 use crate::fhir::{self, dates, reference};
-use crate::harmonise::{comparable_quantities, fold};
+use crate::harmonise::{comparable_quantities, search_keys};
 use crate::store::records::{IndexRow, IndexValue};
 
 /// All search rows of a resource.
@@ -88,7 +88,8 @@ fn tokens(value: &Value) -> Vec<IndexValue> {
 }
 
 fn texts(value: &Value) -> Vec<IndexValue> {
-    value.as_str().map(fold).filter(|text| !text.is_empty()).map(IndexValue::Text).into_iter().collect()
+    let keys = value.as_str().map(search_keys).unwrap_or_default();
+    keys.into_iter().filter(|text| !text.is_empty()).map(IndexValue::Text).collect()
 }
 
 fn dates_of(value: &Value) -> Vec<IndexValue> {

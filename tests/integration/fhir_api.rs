@@ -195,6 +195,7 @@ async fn searches_by_text_token_date_and_page() {
     assert_eq!(families("family=cote").await, ["Côté"], "folded, and only from the start");
     assert_eq!(families("family=cote,cotn").await, ["Cotnoir", "Côté"], "a comma is OR");
     assert_eq!(families("name=%E6%B8%A1%E9%82%89").await, ["渡邉"]);
+    assert_eq!(families("name=%E6%B8%A1%E8%BE%BA").await, ["渡邉"], "渡辺 finds its variants");
     assert_eq!(families("identifier=https://bayview.example/mrn|4").await, ["Tremblay"]);
     assert_eq!(families("identifier=4").await, ["Tremblay"]);
     assert_eq!(families("identifier=https://other.example/mrn|4").await, [""; 0]);

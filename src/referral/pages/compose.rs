@@ -13,7 +13,7 @@ use super::show::{self, PersonShown};
 use crate::access::permit::Permission;
 use crate::fhir;
 use crate::fhir::search::{Criterion, Match, Search};
-use crate::harmonise::fold::fold;
+use crate::harmonise::search_keys;
 use crate::ids;
 use crate::referral::party::Party;
 use crate::referral::{self, Draft, ReferralError, consent, reading};
@@ -304,5 +304,6 @@ fn by_identifier(find: &str) -> Vec<Criterion> {
 /// Every word must begin some part of the name.
 fn by_name(find: &str) -> Vec<Criterion> {
     let words = find.split([' ', '\u{3000}', ',']).filter(|word| !word.is_empty()).take(6);
-    words.map(|word| Criterion { parameter: "name".to_owned(), any: vec![Match::Text(fold(word))] }).collect()
+    let any = |word: &str| search_keys(word).into_iter().map(Match::Text).collect();
+    words.map(|word| Criterion { parameter: "name".to_owned(), any: any(word) }).collect()
 }
