@@ -10,10 +10,10 @@ fn result(number: u32, code: &str, unit: &str) -> Value {
     json!({
         "fullUrl": format!("urn:uuid:5f0c1c6e-0000-4000-8000-00000000000{number}"),
         "resource": {
-            "resourceType": "Observation", "status": "final",
+            "resourceType": "Observation", "id": format!("r{number}"), "status": "final",
             "identifier": [{"system": "https://toronto.example/results", "value": number.to_string()}],
             "code": {"coding": [{"system": LAB, "code": code}]},
-            "subject": {"reference": "urn:uuid:5f0c1c6e-0000-4000-8000-000000000009"},
+            "subject": {"reference": "Patient/robin"},
             "effectiveDateTime": "2026-03-04",
             "valueQuantity": {"value": 5.5, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit},
         },
@@ -23,7 +23,7 @@ fn result(number: u32, code: &str, unit: &str) -> Value {
 fn record() -> Value {
     json!({"resourceType": "Bundle", "type": "collection", "entry": [
         {"fullUrl": "urn:uuid:5f0c1c6e-0000-4000-8000-000000000009", "resource": {
-            "resourceType": "Patient",
+            "resourceType": "Patient", "id": "robin",
             "identifier": [{"system": "https://fhir.infoway-inforoute.ca/NamingSystem/ca-on-patient-hcn", "value": "9876543210"}],
             "name": [{"family": "Larch", "given": ["Robin"]}],
         }},

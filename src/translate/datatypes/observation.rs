@@ -1,7 +1,8 @@
 //! OBX-5 by the type in OBX-2 → value[x].
 //!
-//! A number that is written with a comparator, as `< 0.5` or `0.5未満`, becomes a Quantity with it (`fhir::spelled`). Anything that is not
-//! plainly a number stays the text it was: `1+` is not 1. Several values become components of the same code; none is lost.
+//! A number that is written with a comparator, as `< 0.5` or `0.5未満`, becomes a Quantity with it (`fhir::spelled`).
+//! Anything that is not plainly a number stays the text it was: `1+` is not 1. Several values become components of the same
+//! code; none is lost.
 
 use serde_json::{Map, Value, json};
 
