@@ -61,3 +61,9 @@ loss-lost = { $n ->
     [one] { $shown } dropped
    *[other] { $shown } dropped
 }
+
+fields = Fields over all messages
+fields-about = What became of each source field over all messages in the record. What is lost most often comes first: it is the next to map.
+fields-none = Nothing was lost.
+fields-seen = Times seen
+fields-why = Why

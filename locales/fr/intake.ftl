@@ -61,3 +61,9 @@ loss-lost = { $n ->
     [one] { $shown } écarté
    *[other] { $shown } écartés
 }
+
+fields = Les champs, tous messages confondus
+fields-about = Ce qu’est devenu chaque champ source dans l’ensemble des messages versés au dossier. Ce qui se perd le plus souvent vient en premier : c’est ce qu’il faut transposer ensuite.
+fields-none = Rien n’a été perdu.
+fields-seen = Occurrences
+fields-why = Raison

@@ -49,3 +49,9 @@ loss-target = 変換先の要素、または理由
 loss-fields = { $shown } 項目
 loss-summary = { $fields }（{ $lost }）
 loss-lost = うち除外 { $shown }
+
+fields = 全メッセージの項目集計
+fields-about = 診療記録に登録された全メッセージについて、元の各項目の取り扱いを集計しています。失われることの多い項目から順に示します。次に変換を整えるとよい項目です。
+fields-none = 失われた項目はありません。
+fields-seen = 出現回数
+fields-why = 理由

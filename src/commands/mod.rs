@@ -9,6 +9,8 @@ mod doctor;
 mod filing;
 mod import;
 mod init;
+mod mapping;
+mod messages;
 mod peer;
 mod referral;
 mod serve;
@@ -32,20 +34,8 @@ const SOME_REFUSED: u8 = 3;
 const USAGE: u8 = 2;
 
 /// Verbs of the contract that later releases bring.
-const NOT_BUILT: &[&str] = &[
-    "audit",
-    "backup",
-    "consent",
-    "db",
-    "directory",
-    "mapping",
-    "messages",
-    "package",
-    "referral",
-    "study",
-    "user",
-    "validate",
-];
+const NOT_BUILT: &[&str] =
+    &["audit", "backup", "consent", "db", "directory", "package", "referral", "study", "user", "validate"];
 
 /// Gateway that exchanges referrals and clinical-trial data between hospitals in different countries.
 #[derive(Debug, Parser)]
@@ -74,6 +64,10 @@ enum Verb {
     Demo(demo::Args),
     /// Translate records to FHIR without a node.
     Translate(translate::TranslateArgs),
+    /// Check mapping rows, and explain what they make.
+    Mapping(mapping::Args),
+    /// What came in, what became of it, and what was lost on the way.
+    Messages(messages::Args),
     /// Take records into a node's store.
     Import(import::Args),
     /// Pair with partner institutions.
@@ -147,6 +141,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Serve(args) => serve::run(&context, &args),
         Verb::Demo(args) => demo::run(&context, args),
         Verb::Translate(args) => Ok(translate::run(&args)),
+        Verb::Mapping(args) => mapping::run(&context, &args),
+        Verb::Messages(args) => messages::run(&context, &args),
         Verb::Import(args) => import::run(&context, &args),
         Verb::Peer(args) => peer::run(&context, &args),
         Verb::Referral(args) => referral::run(&context, &args),

@@ -1,5 +1,6 @@
 //! `watari translate`: files to FHIR without a node. Bundles on stdout or in a folder, refusals on stderr.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,11 +9,13 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::config::Country;
+use crate::intake::ranking;
 use crate::translate::csv::CsvMapping;
+use crate::translate::losses::Fate;
 use crate::translate::{Mappings, Refused, Setting, Translated, csv, hl7v2, ssmix2};
 
 /// A file larger than this is refused.
-const MAX_FILE: u64 = 256 * 1024 * 1024;
+pub(super) const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// Translates files to FHIR R4 transaction bundles.
 #[derive(Debug, Args)]
@@ -29,6 +32,9 @@ pub struct TranslateArgs {
     /// Writes the loss reports there, a JSON line for each source field.
     #[arg(long)]
     pub losses: Option<PathBuf>,
+    /// Writes what became of each field over all files there, the fields that are lost most often first (JSON).
+    #[arg(long)]
+    pub losses_total: Option<PathBuf>,
     /// Writes each bundle into this folder instead of stdout.
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -206,6 +212,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Stop> {
 struct Output<'a> {
     args: &'a TranslateArgs,
     losses: Option<(PathBuf, std::io::BufWriter<std::fs::File>)>,
+    totals: BTreeMap<Fate, u64>,
     refused: usize,
 }
 
@@ -218,13 +225,18 @@ impl<'a> Output<'a> {
             }
             None => None,
         };
-        Ok(Self { args, losses, refused: 0 })
+        Ok(Self { args, losses, totals: BTreeMap::new(), refused: 0 })
     }
 
     fn take(&mut self, input: &Input, line: Option<usize>, result: Result<Translated, Refused>) -> Result<(), Stop> {
         let name = input.path.display().to_string();
         match result {
             Ok(translated) => {
+                if self.args.losses_total.is_some() {
+                    for (fate, seen) in translated.losses.by_field() {
+                        *self.totals.entry(fate).or_default() += seen;
+                    }
+                }
                 if let Some((path, file)) = &mut self.losses {
                     let lines = translated.losses.ndjson(&label(&name, line));
                     file.write_all(lines.as_bytes()).map_err(|cause| Stop::Io(path.clone(), cause))?;
@@ -270,6 +282,10 @@ impl<'a> Output<'a> {
     fn finish(self) -> Result<usize, Stop> {
         if let Some((path, mut file)) = self.losses {
             file.flush().map_err(|cause| Stop::Io(path, cause))?;
+        }
+        if let Some(path) = &self.args.losses_total {
+            let ranked = json!(ranking::rank(&ranking::of_fates(&self.totals)));
+            std::fs::write(path, format!("{ranked:#}\n")).map_err(|cause| Stop::Io(path.clone(), cause))?;
         }
         Ok(self.refused)
     }

@@ -8,6 +8,8 @@ pub mod folder;
 pub mod hl7v2;
 pub mod mllp;
 pub mod pages;
+mod provenance;
+pub mod ranking;
 pub mod receive;
 pub mod ssmix2;
 

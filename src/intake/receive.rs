@@ -1,16 +1,19 @@
 //! The whole path of a record: keep the bytes → translate → harmonise → accept, in one commit. What cannot take the
 //! path to its end is quarantined whole: the bytes are kept, nothing of it is in the record.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::Intake;
+use super::{Intake, provenance};
 use crate::clock::instant;
 use crate::harmonise::{self, HarmoniseSetting};
 use crate::ids;
 use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
+use crate::store::losses::LossKey;
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
-use crate::translate::losses::LossReport;
+use crate::translate::losses::{Fate, LossReport};
 use crate::translate::{Amendment, Refused, Translated};
 
 /// How often a message is resolved anew when another message changed the same resource in between.
@@ -61,7 +64,8 @@ pub fn receive(
                 HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() };
             let warnings = harmonise::harmonise_feed(intake.catalog, &setting, &mut translated.bundle);
             translated.warnings.extend(warnings);
-            date_provenance(&mut translated.bundle, &instant(intake.clock.now()));
+            let raw = (incoming.channel != "fhir").then_some(incoming.raw);
+            provenance::complete(&mut translated.bundle, raw, &instant(intake.clock.now()));
             let kept = Kept::of_translated(&translated);
             match enter(intake, incoming, &translated.bundle, &kept) {
                 Err(AcceptError::Store(error)) => Err(error),
@@ -75,18 +79,6 @@ pub fn receive(
     }
 }
 
-/// A source without a time of its own was recorded when it came in; the translation, which reads no clock, cannot know.
-fn date_provenance(bundle: &mut Value, now: &str) {
-    let entries = bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten();
-    let resources = entries.filter_map(|entry| entry.get_mut("resource")).filter_map(Value::as_object_mut);
-    for resource in resources.filter(|resource| resource.get("resourceType") == Some(&Value::from("Provenance"))) {
-        if resource.get("recorded").is_none() {
-            resource.shift_remove("_recorded");
-            resource.insert("recorded".to_owned(), Value::from(now));
-        }
-    }
-}
-
 /// What is noted about a message beside its bytes.
 #[derive(Default)]
 struct Kept {
@@ -94,6 +86,7 @@ struct Kept {
     control_id: Option<String>,
     event_time: Option<String>,
     losses: Option<String>,
+    fates: BTreeMap<Fate, u64>,
     amendments: Vec<Amendment>,
 }
 
@@ -108,8 +101,25 @@ impl Kept {
             control_id: translated.control_id.clone(),
             event_time: translated.event_time.map(instant),
             losses: serde_json::to_string(&with_warnings(translated)).ok(),
+            fates: translated.losses.by_field(),
             amendments: translated.amendments.clone(),
         }
+    }
+}
+
+impl Kept {
+    /// What the message adds to the totals of its day.
+    fn counts(&self, channel: &str, now: &str) -> BTreeMap<LossKey, u64> {
+        let day = now.get(..10).unwrap_or(now);
+        let key = |fate: &Fate| LossKey {
+            day: day.to_owned(),
+            channel: channel.to_owned(),
+            kind: self.kind.clone(),
+            field: fate.field.clone(),
+            outcome: fate.outcome.as_str().to_owned(),
+            reason: fate.reason.clone().unwrap_or_default(),
+        };
+        self.fates.iter().map(|(fate, seen)| (key(fate), *seen)).collect()
     }
 }
 
@@ -143,6 +153,7 @@ fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -
             accepted.entries.iter().filter(|entry| matches!(entry.done, Done::Created | Done::Updated)).count();
         let message = record(&message_id, &now, incoming, kept, MessageStatus::Translated, None, &accepted);
         let mut changes = Changes { expect: accepted.expect, changes: accepted.changes };
+        changes.changes.push(Change::CountLosses(kept.counts(incoming.channel, &now)));
         changes.changes.push(Change::RecordMessage(message));
         match intake.store.commit(changes) {
             Ok(()) => return Ok(Received { message_id, quarantined: None, written: written as u64 }),

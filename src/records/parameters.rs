@@ -50,101 +50,64 @@ const IDENTIFIER: Parameter = parameter("identifier", Token, &["identifier"]);
 const STATUS: Parameter = parameter("status", Token, &["status"]);
 const CODE: Parameter = parameter("code", Token, &["code"]);
 const SUBJECT: Parameter = parameter("patient", Reference, &["subject", "patient"]);
+const CLINICAL_STATUS: Parameter = parameter("clinical-status", Token, &["clinicalStatus"]);
+const CERTAINTY: Parameter = parameter("status", Token, &["verificationStatus"]);
+const MEDICATION: Parameter = parameter("code", Token, &["medicationCodeableConcept"]);
+const AUTHORED: Parameter = parameter("authoredon", Date, &["authoredOn"]);
+const EFFECTIVE: &[&str] = &["effectiveDateTime", "effectivePeriod", "effectiveInstant"];
 
-/// The parameters of a resource type; every type has `identifier`.
+/// The parameters of each type that has more than its identifier.
+#[rustfmt::skip]
+const TABLE: &[(&str, &[Parameter])] = &[
+    ("Patient", &[
+        IDENTIFIER,
+        parameter("name", Text, &["name.family", "name.given", "name.text"]),
+        parameter("family", Text, &["name.family"]),
+        parameter("given", Text, &["name.given"]),
+        parameter("birthdate", Date, &["birthDate"]),
+        parameter("gender", Token, &["gender"]),
+    ]),
+    ("Observation", &[
+        IDENTIFIER, STATUS, CODE, SUBJECT,
+        parameter("category", Token, &["category"]),
+        parameter("date", Date, EFFECTIVE),
+        parameter("value-quantity", Quantity, &["valueQuantity"]),
+    ]),
+    ("Condition", &[
+        IDENTIFIER, CODE, SUBJECT, CLINICAL_STATUS, CERTAINTY,
+        parameter("verification-status", Token, &["verificationStatus"]),
+        parameter("onset-date", Date, &["onsetDateTime", "onsetPeriod"]),
+    ]),
+    ("AllergyIntolerance", &[IDENTIFIER, CODE, SUBJECT, CLINICAL_STATUS, CERTAINTY]),
+    ("MedicationRequest", &[IDENTIFIER, STATUS, SUBJECT, MEDICATION, AUTHORED]),
+    ("MedicationStatement", &[IDENTIFIER, STATUS, SUBJECT, MEDICATION, AUTHORED]),
+    ("Encounter", &[
+        IDENTIFIER, STATUS, SUBJECT,
+        parameter("class", Token, &["class"]),
+        parameter("date", Date, &["period"]),
+    ]),
+    ("DiagnosticReport", &[
+        IDENTIFIER, STATUS, CODE, SUBJECT,
+        parameter("date", Date, &["effectiveDateTime", "effectivePeriod"]),
+    ]),
+    ("Procedure", &[IDENTIFIER, STATUS, CODE, SUBJECT]),
+    ("Specimen", &[IDENTIFIER, STATUS, CODE, SUBJECT]),
+    ("Immunization", &[IDENTIFIER, STATUS, CODE, SUBJECT]),
+    ("ServiceRequest", &[IDENTIFIER, STATUS, CODE, SUBJECT]),
+    ("DocumentReference", &[IDENTIFIER, STATUS, CODE, SUBJECT]),
+    ("Task", &[
+        IDENTIFIER, STATUS, CODE,
+        parameter("patient", Reference, &["for"]),
+        parameter("focus", Reference, &["focus"]),
+    ]),
+    ("Consent", &[IDENTIFIER, STATUS, SUBJECT]),
+    ("Provenance", &[parameter("target", Reference, &["target"])]),
+];
+
+/// The parameters of a resource type; one that the table does not name has `identifier`.
 pub fn of(resource_type: &str) -> &'static [Parameter] {
-    match resource_type {
-        "Patient" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    parameter("name", Text, &["name.family", "name.given", "name.text"]),
-                    parameter("family", Text, &["name.family"]),
-                    parameter("given", Text, &["name.given"]),
-                    parameter("birthdate", Date, &["birthDate"]),
-                    parameter("gender", Token, &["gender"]),
-                ]
-            }
-        }
-        "Observation" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    STATUS,
-                    CODE,
-                    SUBJECT,
-                    parameter("category", Token, &["category"]),
-                    parameter("date", Date, &["effectiveDateTime", "effectivePeriod", "effectiveInstant"]),
-                    parameter("value-quantity", Quantity, &["valueQuantity"]),
-                ]
-            }
-        }
-        "Condition" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    CODE,
-                    SUBJECT,
-                    parameter("clinical-status", Token, &["clinicalStatus"]),
-                    parameter("status", Token, &["verificationStatus"]),
-                    parameter("verification-status", Token, &["verificationStatus"]),
-                    parameter("onset-date", Date, &["onsetDateTime", "onsetPeriod"]),
-                ]
-            }
-        }
-        "AllergyIntolerance" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    CODE,
-                    SUBJECT,
-                    parameter("clinical-status", Token, &["clinicalStatus"]),
-                    parameter("status", Token, &["verificationStatus"]),
-                ]
-            }
-        }
-        "MedicationRequest" | "MedicationStatement" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    STATUS,
-                    SUBJECT,
-                    parameter("code", Token, &["medicationCodeableConcept"]),
-                    parameter("authoredon", Date, &["authoredOn"]),
-                ]
-            }
-        }
-        "Encounter" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    STATUS,
-                    SUBJECT,
-                    parameter("class", Token, &["class"]),
-                    parameter("date", Date, &["period"]),
-                ]
-            }
-        }
-        "DiagnosticReport" => {
-            const { &[IDENTIFIER, STATUS, CODE, SUBJECT, parameter("date", Date, &["effectiveDateTime", "effectivePeriod"])] }
-        }
-        "Procedure" | "Specimen" | "Immunization" => const { &[IDENTIFIER, STATUS, CODE, SUBJECT] },
-        "ServiceRequest" | "DocumentReference" => const { &[IDENTIFIER, STATUS, CODE, SUBJECT] },
-        "Task" => {
-            const {
-                &[
-                    IDENTIFIER,
-                    STATUS,
-                    CODE,
-                    parameter("patient", Reference, &["for"]),
-                    parameter("focus", Reference, &["focus"]),
-                ]
-            }
-        }
-        "Consent" => const { &[IDENTIFIER, STATUS, SUBJECT] },
-        "Provenance" => const { &[parameter("target", Reference, &["target"])] },
-        _ => const { &[IDENTIFIER] },
-    }
+    let row = TABLE.iter().find(|(name, _)| *name == resource_type);
+    row.map_or(&[IDENTIFIER], |(_, parameters)| parameters)
 }
 
 /// One parameter by name.

@@ -1,9 +1,10 @@
-//! A request's whole body, within the limit of its door. What is larger, or breaks off, is refused like everything
+//! A request's whole body, within the limit of its door. What is larger, compressed, or breaks off, is refused like everything
 //! else: by a [`Problem`].
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_ENCODING;
 
 use super::problem::Problem;
 use crate::fault::Kind;
@@ -15,6 +16,13 @@ impl<S: Send + Sync> FromRequest<S> for WholeBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // Nothing is inflated, so nothing can grow beyond the limit behind it.
+        if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(Problem::new(
+                Kind::UnsupportedMediaType,
+                "compressed bodies are not taken; send the body as it is",
+            ));
+        }
         let read = Bytes::from_request(request, state).await;
         read.map(Self).map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {

@@ -9,12 +9,14 @@ pub mod audit;
 pub mod cohorts;
 pub mod deliveries;
 pub mod filings;
+pub mod losses;
 pub mod messages;
 pub mod peers;
 pub mod records;
 pub mod referrals;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::fault::{Classified, Kind};
@@ -23,6 +25,7 @@ use crate::fault::{Classified, Kind};
 pub trait View:
     records::RecordView
     + messages::MessageView
+    + losses::LossView
     + peers::PeerView
     + deliveries::DeliveryView
     + filings::FilingView
@@ -190,6 +193,8 @@ pub enum Change {
     PutResource(records::ResourceWrite),
     /// Records a received message: its bytes, what became of it, its losses.
     RecordMessage(messages::MessageRecord),
+    /// Adds what became of a message's fields to the totals.
+    CountLosses(BTreeMap<losses::LossKey, u64>),
     /// Adds or replaces a paired institution, and keeps its signing key for good.
     PutPeer(peers::Peer),
     /// Replaces the published services of a paired institution, and nothing else of it.

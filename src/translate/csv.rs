@@ -1,12 +1,15 @@
 //! CSV: one record per row, by a mapping file that uses the same rows as HL7 v2 with column names as sources.
 
+mod read;
+
 use serde::Deserialize;
 use serde_json::json;
 
 use super::build::{self, Order};
 use super::datatypes::text::clean;
 use super::hl7v2::message::{Message, Segment};
-use super::rows::file::{MessageRow, Repeated, ResourceRow, Row, RowsFile, SegmentRows, TableRow, line_of};
+use super::rows::file::{MessageRow, Repeated, ResourceRow, Row, RowsFile, SegmentRows, TableRow};
+use super::rows::origin::Origin;
 use super::rows::reference::{FieldRef, FieldRefs};
 use super::rows::{MappingError, Rules};
 use super::{Mappings, Refused, RefusedCode, Setting, Translated};
@@ -77,6 +80,9 @@ pub struct CsvResource {
     /// References to other resources of the row.
     #[serde(default)]
     pub link: Vec<super::rows::file::LinkRow>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// Encoding of a CSV file.
@@ -98,34 +104,38 @@ fn comma() -> char {
 impl CsvMapping {
     /// Reads a mapping file; `name` is what an error calls it.
     pub fn load(text: &str, name: &str) -> Result<Self, MappingError> {
-        let invalid = |line: usize, message: String| MappingError::Invalid { file: name.to_owned(), line, message };
-        let file: CsvFile = toml::from_str(text).map_err(|error| {
-            invalid(error.span().map_or(1, |span| line_of(text, span.start)), error.message().to_owned())
-        })?;
-        if !file.delimiter.is_ascii() || file.delimiter.is_ascii_alphanumeric() {
-            return Err(invalid(1, "the delimiter must be one ASCII sign".to_owned()));
-        }
-        if file.resource.first().is_none_or(|resource| resource.resource_type != "Patient") {
-            return Err(invalid(1, "the first resource must be the Patient".to_owned()));
-        }
-        for resource in &file.resource {
-            for row in &resource.rows {
-                let column = row.column.as_deref().unwrap_or("");
-                let line = text.find(&format!("column = {column:?}")).map_or(1, |at| line_of(text, at));
-                let wrong = |message: String| {
-                    invalid(line, format!("column {column:?} to {}: {message}", resource.resource_type))
-                };
-                if column.is_empty() {
-                    return Err(wrong("every row of a CSV mapping needs a column".to_owned()));
-                }
-                row.kind.check(row).map_err(wrong)?;
-            }
-        }
-        let mapping = Self { file, base: Mappings::builtin()? };
+        let (mapping, errors) = Self::read(text, name)?;
+        MappingError::none_of(errors)?;
+        mapping.ok_or_else(|| MappingError::nothing(name))
+    }
+
+    /// [`CsvMapping::load`] of what can be used, and all that is wrong.
+    pub(crate) fn read(text: &str, name: &str) -> Result<(Option<Self>, Vec<MappingError>), MappingError> {
+        let base = Mappings::builtin()?.with_file(name);
+        let (file, mut errors) = read::read(name, text, base.last_file());
+        let mapping = file.map(|file| Self { file, base });
         // Compiled once here against made-up columns, so that an unknown table or link is an error now and not per row.
-        let columns = mapping.columns();
-        mapping.rules(&columns, Country::Ca, name, text)?;
-        Ok(mapping)
+        if let Some(mapping) = mapping.as_ref().filter(|_| errors.is_empty()) {
+            let columns = mapping.columns();
+            errors.extend(mapping.rules(&columns, Country::Ca, name).err());
+        }
+        Ok((mapping, errors))
+    }
+
+    /// What a row becomes.
+    pub(crate) fn resources(&self) -> &[CsvResource] {
+        &self.file.resource
+    }
+
+    /// This mapping, and the notes of what its rows do.
+    pub fn traced(self) -> (Self, std::sync::Arc<super::trace::Trace>) {
+        let (base, trace) = super::explain::traced(self.base);
+        (Self { base, ..self }, trace)
+    }
+
+    /// The rows that these are laid over.
+    pub fn base(&self) -> &Mappings {
+        &self.base
     }
 
     fn columns(&self) -> Vec<String> {
@@ -137,13 +147,7 @@ impl CsvMapping {
     }
 
     /// The rows as rows of a segment `ROW` whose fields are the columns as the file has them.
-    fn rules(
-        &self,
-        columns: &[String],
-        country: Country,
-        name: &str,
-        text: &str,
-    ) -> Result<(Rules, MessageRow), MappingError> {
+    fn rules(&self, columns: &[String], country: Country, name: &str) -> Result<(Rules, MessageRow), MappingError> {
         let number = |column: &str| columns.iter().position(|known| known == column).map(|at| at + 1);
         let reference = |column: &String| {
             let field = number(column).unwrap_or(columns.len() + 1);
@@ -160,7 +164,9 @@ impl CsvMapping {
             rows.segment.push(SegmentRows {
                 name: ROW.to_owned(),
                 to: resource.resource_type.clone(),
+                read_by: Vec::new(),
                 rows: resource.rows.iter().filter_map(at_columns).collect(),
+                origin: resource.origin,
             });
             rows.resource.push(ResourceRow {
                 name: resource.name.clone(),
@@ -175,10 +181,12 @@ impl CsvMapping {
                 // An empty cell is one that was not sent.
                 keep: matches!(resource.resource_type.as_str(), "Patient" | "Encounter" | "AllergyIntolerance"),
                 unite: Vec::new(),
+                messages: Vec::new(),
                 from: vec![ROW.to_owned()],
                 fixed: resource.fixed.clone(),
                 default: resource.default.clone(),
                 link: resource.link.clone(),
+                origin: resource.origin,
             });
         }
         let message = MessageRow {
@@ -187,9 +195,10 @@ impl CsvMapping {
             event_time: FieldRefs(self.file.event_time.iter().flat_map(|column| reference(column).0).collect()),
             group: Vec::new(),
             resources: self.file.resource.iter().map(|resource| resource.name.clone()).collect(),
+            origin: Origin::default(),
         };
         rows.message.push(message.clone());
-        Ok((self.base.rules(country).clone().with(name, text, rows)?, message))
+        Ok((self.base.rules(country).clone().with(name, &rows)?, message))
     }
 
     fn kind(&self) -> String {
@@ -227,7 +236,7 @@ pub fn translate(mapping: &CsvMapping, setting: &Setting, bytes: &[u8]) -> Vec<C
     if let Some(reason) = missing_column(mapping, &columns) {
         return refused(Refused::new(RefusedCode::Invalid, reason));
     }
-    let (rules, message) = match mapping.rules(&columns, setting.country, &mapping.file.name, "") {
+    let (rules, message) = match mapping.rules(&columns, setting.country, &mapping.file.name) {
         Ok(compiled) => compiled,
         Err(error) => return refused(Refused::new(RefusedCode::Invalid, error.to_string())),
     };
@@ -350,6 +359,7 @@ fn one_row(
         kind: &kind,
         history: None,
         column: &|field| columns.get(field - 1).map(|name| format!("column {name}")),
+        trace: mapping.base.trace(),
         fallback_time: None,
     };
     let built = build::build(&order)?;

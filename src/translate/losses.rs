@@ -38,7 +38,7 @@ pub struct Entry {
 }
 
 /// What became of a source field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It is in the resources, or it steered the translation.
@@ -47,6 +47,33 @@ pub enum Outcome {
     KeptRaw,
     /// A row takes it, but its value could not go where the row points.
     Dropped,
+}
+
+impl Outcome {
+    /// The word used in reports and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mapped => "mapped",
+            Self::KeptRaw => "kept-raw",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Reads [`Outcome::as_str`] back.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Mapped, Self::KeptRaw, Self::Dropped].into_iter().find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// What became of a field, whichever repetition or segment it stood in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fate {
+    /// `PID-5`, `PID-5.7`, `column mrn`.
+    pub field: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it went nowhere.
+    pub reason: Option<String>,
 }
 
 /// Counts of entries.
@@ -71,6 +98,16 @@ impl LossReport {
             }
         }
         Self { entries, totals, warnings: Vec::new() }
+    }
+
+    /// How often each field fared how.
+    pub fn by_field(&self) -> BTreeMap<Fate, u64> {
+        let mut fates = BTreeMap::new();
+        for entry in &self.entries {
+            let fate = Fate { field: field_of(&entry.source), outcome: entry.outcome, reason: entry.reason.clone() };
+            *fates.entry(fate).or_default() += 1;
+        }
+        fates
     }
 
     /// One JSON line per entry, each naming the input it belongs to.
@@ -109,5 +146,41 @@ impl LossReport {
             let _ = writeln!(text, "  {outcome}: {}\n    {}", reason, places.join(", "));
         }
         text
+    }
+}
+
+/// `PID-5[2].7` → `PID-5.7`: repetitions of a field are one field.
+fn field_of(source: &str) -> String {
+    let mut rest = source;
+    let mut field = String::with_capacity(source.len());
+    while let Some((before, after)) = rest.split_once('[') {
+        field.push_str(before);
+        rest = after.split_once(']').map_or("", |(_, behind)| behind);
+    }
+    field.push_str(rest);
+    field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repetitions_and_segments_of_a_field_are_counted_together() {
+        let entry = |source: &str, outcome| Entry {
+            source: source.to_owned(),
+            occurrence: 1,
+            outcome,
+            targets: Vec::new(),
+            reason: None,
+        };
+        let report = LossReport::of(vec![
+            entry("PID-5[1]", Outcome::Mapped),
+            entry("PID-5[2].7", Outcome::Dropped),
+            entry("PID-5", Outcome::Mapped),
+        ]);
+        let counted: Vec<(String, u64)> =
+            report.by_field().into_iter().map(|(fate, seen)| (fate.field, seen)).collect();
+        assert_eq!(counted, [("PID-5".to_owned(), 2), ("PID-5.7".to_owned(), 1)]);
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Four layers, as in the HL7 v2-to-FHIR guide: messages, segments and tables are rows ([`rows`], data a hospital can
 //! edit), data types are code ([`datatypes`]). [`build`] applies them; [`hl7v2`], [`ssmix2`] and [`csv`] are the doors.
-//! What a source field became, or why it became nothing, is in [`losses`].
+//! What a source field became, or why it became nothing, is in [`losses`]; [`check`] and [`explain`] are for those who
+//! write rows.
 
+pub mod check;
 pub mod csv;
+pub mod explain;
 pub mod hl7v2;
 pub mod losses;
 pub mod ssmix2;
+pub mod trace;
 
 mod amendment;
 mod build;
@@ -20,7 +24,7 @@ use serde_json::Value;
 
 pub use amendment::{Amendment, Cleared};
 pub use rows::file::RowsFile;
-pub use rows::{MappingError, Mappings};
+pub use rows::{MappingError, Mappings, Origin};
 pub use setting::Setting;
 
 /// A record in FHIR.

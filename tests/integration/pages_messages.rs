@@ -87,3 +87,32 @@ async fn showing_the_content_is_audited() {
     assert_eq!((trail[0].entry.action.as_str(), trail[0].entry.target.as_str()), ("message.reveal", "m001"));
     assert_eq!(trail[0].entry.actor, "user:okafor");
 }
+
+#[tokio::test]
+async fn what_is_lost_most_often_over_all_messages_is_shown_to_it() {
+    let side = side(&[]);
+    let key = |channel: &str, field: &str, outcome: &str, reason: &str| watari::store::losses::LossKey {
+        day: "2026-11-24".to_owned(),
+        channel: channel.to_owned(),
+        kind: "ADT^A08".to_owned(),
+        field: field.to_owned(),
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let counts = std::collections::BTreeMap::from([
+        (key("mllp", "PID-7", "mapped", ""), 1200),
+        (key("mllp", "PID-30", "dropped", "no element holds it"), 17),
+        (key("csv", "column sex", "kept-raw", "no row takes it"), 1234),
+    ]);
+    side.here.store.commit(Changes::new().with(Change::CountLosses(counts))).unwrap();
+    let mut desk = Desk::signed_in(&side.here, Role::It).await;
+    desk.get("/messages").await.says("/messages/fields");
+    let page = desk.get("/messages/fields").await;
+    page.says("PID-30").says("no element holds it").says("1,234").does_not_say("PID-7");
+    assert!(page.body.find("column sex").unwrap() < page.body.find("PID-30").unwrap(), "the most lost first");
+    desk.get("/messages/fields?channel=mllp").await.says("PID-30").does_not_say("column sex");
+    desk.get("/messages/fields?channel=fhir").await.says("Nothing was lost");
+    for language in ["fr", "ja"] {
+        Desk::signed_in(&side.here, Role::It).await.reading(language).get("/messages/fields").await.says("PID-30");
+    }
+}

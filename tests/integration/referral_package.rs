@@ -104,10 +104,10 @@ pub fn shown(value: &Value) -> String {
         .replace(&format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION")), "\"version\": \"VERSION\"")
 }
 
-/// Compares with what the folder expects; `WATARI_WRITE_EXPECTED` writes it instead, to be read before it is committed.
+/// Compares with what the folder expects; `UPDATE_FIXTURES=1` writes it instead, to be read before it is committed.
 pub fn expect(case: &str, file: &str, found: &str) {
     let path = fixtures().join(case).join(file);
-    if std::env::var_os("WATARI_WRITE_EXPECTED").is_some() {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::write(&path, found).unwrap();
     }
     let expected = std::fs::read_to_string(path).unwrap();

@@ -1,6 +1,7 @@
 //! `/messages`: what came in, what became of it, and what was lost on the way.
 
 mod detail;
+mod fields;
 mod list;
 mod raw;
 
@@ -15,6 +16,7 @@ use crate::web::markup::Markup;
 pub fn router(state: PageState) -> Router {
     let pages = Router::new()
         .route("/messages", get(list::list))
+        .route("/messages/fields", get(fields::show))
         .route("/messages/{id}", get(detail::show))
         .route("/messages/{id}/reveal", post(detail::reveal))
         .with_state(state.clone());

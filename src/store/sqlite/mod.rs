@@ -7,6 +7,7 @@ mod cohorts;
 mod deliveries;
 mod facts;
 mod filings;
+mod losses;
 mod messages;
 mod migrate;
 mod peers;

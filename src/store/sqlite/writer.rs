@@ -1,11 +1,13 @@
 //! The one writer: a thread that gathers waiting commits into one transaction, so that many acts share one fsync, and
 //! answers each only when that transaction is durable. One act's failure undoes that act alone (savepoints).
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::store::losses::LossKey;
 use crate::store::{Change, Changes, CommitError, Expect, StoreError, deliveries as rows};
 
 /// Acts gathered into one transaction at most.
@@ -75,6 +77,7 @@ fn commit_group(connection: &mut Connection, group: Vec<Work>) -> Vec<Box<dyn Fn
         Err(error) => return fail_all(group, &error),
     };
     let mut answers: Vec<Outcome> = Vec::with_capacity(group.len());
+    let mut losses = Losses::new();
     for work in group {
         // A full disk or an I/O error makes SQLite roll the whole transaction back by itself. What came after would then
         // commit alone, act by act; instead nothing of the group stands, and everybody is told so below.
@@ -83,13 +86,14 @@ fn commit_group(connection: &mut Connection, group: Vec<Work>) -> Vec<Box<dyn Fn
             continue;
         }
         answers.push(match work {
-            Work::Commit(changes, door) => Outcome::Commit(apply(&mut transaction, changes), door),
+            Work::Commit(changes, door) => Outcome::Commit(apply(&mut transaction, changes, &mut losses), door),
             Work::Claim(claim, door) => {
                 Outcome::Claim(super::deliveries::claim(&transaction, &claim).map_err(StoreError::from), door)
             }
         });
     }
-    let durable = transaction.commit().map_err(|error| error.to_string());
+    let counted = if transaction.is_autocommit() { Ok(()) } else { super::losses::add(&transaction, &losses) };
+    let durable = counted.and_then(|()| transaction.commit()).map_err(|error| error.to_string());
     answers.into_iter().map(|outcome| outcome.into_answer(durable.clone())).collect()
 }
 
@@ -133,8 +137,16 @@ fn fail_all(group: Vec<Work>, error: &rusqlite::Error) -> Vec<Box<dyn FnOnce()>>
         .collect()
 }
 
+/// What the acts of a group add to the totals of losses. Messages that come together have most of their fields in common,
+/// so the group writes each total once.
+type Losses = BTreeMap<LossKey, u64>;
+
 /// Checks the expectations and applies the changes inside a savepoint of their own.
-fn apply(transaction: &mut rusqlite::Transaction<'_>, changes: Changes) -> Result<(), CommitError> {
+fn apply(
+    transaction: &mut rusqlite::Transaction<'_>,
+    changes: Changes,
+    losses: &mut Losses,
+) -> Result<(), CommitError> {
     let savepoint = transaction.savepoint().map_err(StoreError::from)?;
     for expect in changes.expect {
         if !holds(&savepoint, &expect).map_err(StoreError::from)? {
@@ -145,6 +157,13 @@ fn apply(transaction: &mut rusqlite::Transaction<'_>, changes: Changes) -> Resul
         write(&savepoint, change).map_err(StoreError::from)?;
     }
     savepoint.commit().map_err(StoreError::from)?;
+    for change in changes.changes {
+        if let Change::CountLosses(counts) = change {
+            for (key, seen) in counts {
+                *losses.entry(key).or_default() += seen;
+            }
+        }
+    }
     Ok(())
 }
 
@@ -173,6 +192,8 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::PutResource(write) => super::records::put(connection, write),
         Change::RecordMessage(message) => super::messages::record(connection, message),
+        // Written once for the group, when all its acts are known to stand.
+        Change::CountLosses(_) => Ok(()),
         Change::PutPeer(peer) => super::peers::put(connection, peer),
         Change::PutServices { peer, services } => super::peers::put_services(connection, peer, services),
         Change::KeepKey(key) => super::peers::keep_key(connection, key),

@@ -235,6 +235,9 @@ impl<'a> Context<'a> {
     pub(crate) fn party(&self, resource: Value, system: &str, value: &str) -> String {
         let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or("");
         let full_url = format!("urn:uuid:{}", crate::ids::derived(&[&self.setting.namespace, kind, system, value]));
+        if let Some(trace) = self.work.order.trace {
+            trace.party(&full_url);
+        }
         let mut parties = self.work.parties.borrow_mut();
         match parties.iter_mut().find(|party| party.full_url == full_url) {
             Some(party) => {

@@ -10,6 +10,7 @@ use super::resources::Instance;
 use crate::translate::rows::file::LinkRow;
 use crate::translate::rows::path::{Path, Slots};
 use crate::translate::rows::reference::FieldRefs;
+use crate::translate::trace::{self, By, Maker};
 
 /// Sets the references between resources. Where one is wanted and several are as near, none is taken.
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
@@ -29,7 +30,10 @@ pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
             };
             let wanted: &[String] = if link.path.grows() || found.len() == 1 { &found } else { &[] };
             for url in wanted.iter().filter(|url| **url != instance.full_url) {
-                set_reference(&link.path, url, &mut instance.body);
+                let maker = || Maker::of(By::Link, link.origin);
+                trace::step(work.order.trace, instance.number, &mut instance.body, maker, |body| {
+                    set_reference(&link.path, url, body);
+                });
             }
         }
     }

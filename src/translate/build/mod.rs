@@ -18,8 +18,10 @@ use serde_json::Value;
 
 use super::hl7v2::message::Message;
 use super::losses::LossReport;
+use super::rows::Origin;
 use super::rows::Rules;
 use super::rows::file::MessageRow;
+use super::trace::{self, By, Maker, Trace};
 use super::{Amendment, Refused, RefusedCode, Setting, provenance};
 
 pub(crate) use context::{Context, Work};
@@ -41,6 +43,8 @@ pub(crate) struct Order<'a> {
     pub history: Option<&'a str>,
     /// The source name of a field, where it is not `PID-3`.
     pub column: &'a dyn Fn(usize) -> Option<String>,
+    /// Notes who made what, where somebody asks.
+    pub trace: Option<&'a Trace>,
     /// When the source gives no time of its own.
     pub fallback_time: Option<Timestamp>,
 }
@@ -61,9 +65,12 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let mut instances = resources::make(&work)?;
     links::link(&work, &mut instances);
     for instance in &mut instances {
-        meanings::read(&work, instance);
-        constraints::hold(&work, instance);
-        profiles::state(order.rules, &mut instance.body);
+        read_meaning(&work, instance);
+        let maker = || Maker::of(By::Profile, Origin::default());
+        trace::step(order.trace, instance.number, &mut instance.body, maker, |body| profiles::state(order.rules, body));
+        if let Some(trace) = order.trace {
+            trace.finished(&instance.full_url, instance.number, instance.row.origin);
+        }
     }
     let event_time = work.first_time(&order.row.event_time).or(order.fallback_time);
     let amendments = entries::amendments(&instances);
@@ -75,6 +82,19 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let losses = work.ledger.close(order.message, order.column, &|segment| order.rules.knows_segment(segment));
     let bundle = crate::fhir::bundle::of("transaction", entries);
     Ok(Built { bundle, amendments, losses, warnings, event_time })
+}
+
+/// What no single row can see.
+fn read_meaning(work: &Work<'_>, instance: &mut resources::Instance<'_>) {
+    let mut body = std::mem::take(&mut instance.body);
+    let maker = || Maker::of(By::Meaning, Origin::default());
+    trace::step(work.order.trace, instance.number, &mut body, maker, |body| {
+        std::mem::swap(body, &mut instance.body);
+        meanings::read(work, instance);
+        constraints::hold(work, instance);
+        std::mem::swap(body, &mut instance.body);
+    });
+    instance.body = body;
 }
 
 fn missing_patient() -> Refused {

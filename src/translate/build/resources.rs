@@ -13,6 +13,7 @@ use super::repeats;
 use crate::translate::datatypes::{self, Kind, party};
 use crate::translate::rows::file::{DefaultRow, Repeated, Repetitions, ResourceRow, Row};
 use crate::translate::rows::path::Slots;
+use crate::translate::trace::{self, By, Maker};
 use crate::translate::{Cleared, Refused, RefusedCode};
 
 const FILLED: &str = "the element holds one value, and an earlier field filled it";
@@ -53,6 +54,9 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
             if !used.insert(key.1.clone())
                 && let Some(known) = instances.iter_mut().find(|known| known.key == key)
             {
+                if let Some(trace) = work.order.trace {
+                    trace.join(number, known.number);
+                }
                 match row.repeated {
                     Repeated::Numbered | Repeated::First => {}
                     Repeated::Last => repeats::replace(&mut known.body, body),
@@ -82,7 +86,9 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
     let mut content = Content::default();
     let Content { body, cleared, weak } = &mut content;
     body.insert("resourceType".to_owned(), json!(row.resource_type));
-    body.extend(row.fixed.clone());
+    let trace = work.order.trace;
+    let always = || Maker::of(By::Fixed, row.origin);
+    trace::step(trace, number, body, always, |body| body.extend(row.fixed.clone()));
     for from in &row.from {
         for index in sources(work, from, group, segment) {
             let mut slots = Slots::new();
@@ -92,14 +98,16 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
                 if is_nulled(work, index, field) {
                     cleared.push(deleted(field));
                 }
-                apply(&site, field, body, &mut slots);
+                trace::step(trace, number, body, || site.maker(field), |body| apply(&site, field, body, &mut slots));
             }
         }
     }
     let target = Target { resource: number, path: row.resource_type.clone() };
     let context = Context::new(work, group, segment, &target);
     for default in &row.default {
-        if fill(&context, default, body) && default.weak {
+        let maker = || Maker::of(By::Default, default.origin);
+        let filled = trace::step(trace, number, body, maker, |body| fill(&context, default, body));
+        if filled && default.weak {
             weak.push(default.path.first().to_owned());
         }
     }
@@ -151,6 +159,19 @@ struct Site<'a> {
     number: usize,
     group: usize,
     segment: usize,
+}
+
+impl Site<'_> {
+    /// A row at work here, for those who ask what made an element.
+    fn maker(&self, row: &Row) -> Maker {
+        let segments = &self.work.order.message.segments;
+        let name = &segments[self.segment].name;
+        let occurrence = segments[..=self.segment].iter().filter(|segment| segment.name == *name).count();
+        let component = row.component.map_or_else(String::new, |component| format!(".{component}"));
+        let source = (self.work.order.column)(usize::from(row.field))
+            .unwrap_or_else(|| format!("{name}-{}{component}", row.field));
+        Maker { by: By::Row, source: Some((source, occurrence)), origin: row.origin }
+    }
 }
 
 /// Applies one row. An element that holds one value keeps the first it got.

@@ -16,7 +16,7 @@ pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod usage;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::translate::build::{Context, Piece};
@@ -25,7 +25,7 @@ use crate::translate::rows::path::Path;
 
 /// How a row reads its field and what it writes. HL7's types keep HL7's spelling.
 #[allow(clippy::upper_case_acronyms)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 pub enum Kind {
     /// CX → Identifier, its system by issuer and type.
     CX,

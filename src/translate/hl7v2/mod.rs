@@ -92,6 +92,7 @@ pub(crate) fn finish(
         kind: &read.kind,
         history,
         column: &|_| None,
+        trace: mappings.trace(),
         fallback_time,
     };
     let built = build::build(&order).map_err(|refused| refused.of(&read.kind, read.control_id.as_deref()))?;

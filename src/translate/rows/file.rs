@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::MappingError;
+use super::origin::Origin;
 use super::path::Path;
 use super::profile::ProfileRow;
 use super::reference::{Condition, FieldRefs};
@@ -62,6 +62,9 @@ pub struct MessageRow {
     pub group: Vec<GroupRow>,
     /// Names of `[[resource]]` rows, in the order they stand in the bundle. The first must be the Patient.
     pub resources: Vec<String>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// A group of segments.
@@ -119,6 +122,9 @@ pub struct ResourceRow {
     /// Lists that keep what is recorded beside what the message sends.
     #[serde(default)]
     pub unite: Vec<String>,
+    /// Messages that make it beside those that name it: for a hospital's own segments.
+    #[serde(default)]
+    pub messages: Vec<String>,
     /// Segments whose rows are applied, in order; an element once filled stays.
     pub from: Vec<String>,
     /// Elements that always hold this.
@@ -130,6 +136,9 @@ pub struct ResourceRow {
     /// References to other resources of the message.
     #[serde(default)]
     pub link: Vec<LinkRow>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// What two things of one message with the same identity are.
@@ -164,6 +173,9 @@ pub struct DefaultRow {
     /// Only where none is recorded: it says nothing that could replace one.
     #[serde(default)]
     pub weak: bool,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// A reference to another resource of the message.
@@ -177,6 +189,9 @@ pub struct LinkRow {
     /// Not the nearest, but those whose fields are the same as fields here: theirs first, then ours.
     #[serde(default)]
     pub same: Vec<(FieldRefs, FieldRefs)>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// Rows of one segment for one resource type.
@@ -187,8 +202,15 @@ pub struct SegmentRows {
     pub name: String,
     /// Resource type.
     pub to: String,
+    /// Names of `[[resource]]` rows that are filled from the segment beside those that name it: for a hospital's own
+    /// segments.
+    #[serde(default)]
+    pub read_by: Vec<String>,
     /// Field by field.
     pub rows: Vec<Row>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// A row: one field and the element it goes to.
@@ -244,6 +266,9 @@ pub struct Row {
     /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// Which repetitions of a field a row takes.
@@ -267,6 +292,9 @@ pub struct TableRow {
     pub system: Option<String>,
     /// Source code to FHIR code.
     pub codes: BTreeMap<String, String>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// A coding system name.
@@ -280,6 +308,9 @@ pub struct SystemRow {
     /// Only codes of this many characters.
     #[serde(default)]
     pub length: Option<usize>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// An identifier system.
@@ -294,6 +325,9 @@ pub struct IdentifierRow {
     pub issuer: Option<String>,
     /// Address of the system.
     pub system: String,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// An SS-MIX2 data type.
@@ -308,19 +342,9 @@ pub struct StorageRow {
     /// It is the storage's word on the patient's demographics; other data types only mention the patient.
     #[serde(default)]
     pub demographics: bool,
-}
-
-/// Reads a file; the error carries the line.
-pub(crate) fn parse(name: &str, text: &str) -> Result<RowsFile, MappingError> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(text, span.start));
-        MappingError::Invalid { file: name.to_owned(), line, message: error.message().to_owned() }
-    })
-}
-
-/// The line, from 1, of a byte offset.
-pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 #[cfg(test)]

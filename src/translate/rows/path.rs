@@ -41,6 +41,11 @@ impl Path {
         self.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(".")
     }
 
+    /// The elements on the way, and whether each is a list.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.steps.iter().map(|step| (step.name.as_str(), step.index != Index::None))
+    }
+
     /// The first element on the way.
     pub(crate) fn first(&self) -> &str {
         self.steps.first().map_or("", |step| &step.name)

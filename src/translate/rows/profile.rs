@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::origin::Origin;
+
 /// A profile of a resource type. The first that a resource fits is stated; later files are asked before earlier ones.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,4 +29,7 @@ pub struct ProfileRow {
     /// List elements that the profile wants beside those that are there.
     #[serde(default)]
     pub adds: Map<String, Value>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }

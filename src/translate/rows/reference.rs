@@ -2,6 +2,7 @@
 //! something), `RXC-2.1*` (all of
 //! the group), and conditions over them: `OBX-2=ED`, `OBX-2!=ED|RP`, `PV1-45`, `!PV1-45`.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// A field of a segment.
@@ -101,6 +102,37 @@ impl FromStr for Condition {
     }
 }
 
+impl fmt::Display for FieldRef {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.segment)?;
+        if self.field > 0 {
+            write!(out, "-{}", self.field)?;
+        }
+        if let Some(component) = self.component {
+            write!(out, ".{component}")?;
+        }
+        write!(out, "{}", if self.all { "*" } else { "" })
+    }
+}
+
+impl fmt::Display for FieldRefs {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(out, "{}", fields.join("|"))
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.test {
+            Test::Present => write!(out, "{}", self.fields),
+            Test::Absent => write!(out, "!{}", self.fields),
+            Test::In(values) => write!(out, "{}={}", self.fields, values.join("|")),
+            Test::NotIn(values) => write!(out, "{}!={}", self.fields, values.join("|")),
+        }
+    }
+}
+
 macro_rules! from_text {
     ($($name:ident: $description:literal),*) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
@@ -139,6 +171,9 @@ mod tests {
         assert_eq!((parent.field, parent.component, parent.sub), (26, Some(1), Some(2)));
         assert!("RXC-2.1*".parse::<FieldRef>().unwrap().all);
         assert_eq!("OBX-2!=ED|RP".parse::<Condition>().unwrap().test, Test::NotIn(vec!["ED".into(), "RP".into()]));
+        for text in ["OBX-2=ED", "OBX-2!=ED|RP", "PV1-45|PV1-44", "!RXC-2.1*"] {
+            assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
+        }
         assert_eq!("!SPM".parse::<Condition>().unwrap().test, Test::Absent);
         for wrong in ["PID-", "PID-0", "PID-3.x", "pid-3", ""] {
             assert!(wrong.parse::<FieldRef>().is_err(), "{wrong}");

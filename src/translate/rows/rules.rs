@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::MappingError;
 use super::file::{
-    GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow, line_of,
+    GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow,
 };
+use super::origin::Origin;
 use super::profile::ProfileRow;
+use super::{MappingError, Source};
 use crate::config::Country;
 use crate::fhir::systems;
 
@@ -27,30 +28,33 @@ pub(crate) struct Rules {
     profiles: Vec<ProfileRow>,
     /// By SS-MIX2 data type.
     pub storage: BTreeMap<String, StorageRow>,
+    /// Rows that a later file took the place of: the later row's place, and theirs.
+    replaced: Vec<(Origin, Origin)>,
 }
 
 impl Rules {
-    /// Lays the files over each other. `files` are name, text and rows.
-    pub(crate) fn compile(files: &[(&str, &str, RowsFile)], country: Country) -> Result<Self, MappingError> {
+    /// Lays the files over each other, and says what is wrong with them.
+    pub(crate) fn compile(sources: &[Source], country: Country) -> (Self, Vec<MappingError>) {
         let mut rules = Self::default();
-        let counts = |overlay: Option<Overlay>| match overlay {
+        let counts = |source: &&Source| match source.rows.overlay {
             None => true,
             Some(Overlay::Jahis) => country == Country::Jp,
             Some(Overlay::Ca) => country == Country::Ca,
         };
-        for (_, _, rows) in files.iter().filter(|(_, _, rows)| counts(rows.overlay)) {
-            rules.lay_over(rows);
+        for source in sources.iter().filter(counts) {
+            rules.lay_over(&source.rows);
         }
-        for (name, text, rows) in files {
-            rules.check(name, text, rows)?;
+        for source in sources.iter().filter(counts) {
+            rules.join(&source.rows);
         }
-        Ok(rules)
+        let errors = sources.iter().filter(counts).flat_map(|source| rules.check(&source.name, &source.rows)).collect();
+        (rules, errors)
     }
 
     /// These rules with one more file laid over them.
-    pub(crate) fn with(mut self, name: &str, text: &str, rows: RowsFile) -> Result<Self, MappingError> {
-        self.lay_over(&rows);
-        self.check(name, text, &rows)?;
+    pub(crate) fn with(mut self, name: &str, rows: &RowsFile) -> Result<Self, MappingError> {
+        self.lay_over(rows);
+        MappingError::none_of(self.check(name, rows))?;
         Ok(self)
     }
 
@@ -101,16 +105,27 @@ impl Rules {
     fn lay_over(&mut self, file: &RowsFile) {
         for message in &file.message {
             for event in &message.events {
-                self.messages.insert(event.clone(), message.clone());
+                if let Some(old) = self.messages.insert(event.clone(), message.clone()) {
+                    self.replaced.push((message.origin, old.origin));
+                }
             }
         }
         for resource in &file.resource {
-            self.resources.insert(resource.name.clone(), resource.clone());
+            if let Some(old) = self.resources.insert(resource.name.clone(), resource.clone()) {
+                self.replaced.push((resource.origin, old.origin));
+            }
         }
         for segment in &file.segment {
             self.known_segments.insert(segment.name.clone());
             let rows = self.segments.entry((segment.name.clone(), segment.to.clone())).or_default();
-            *rows = replaced(std::mem::take(rows), &segment.rows);
+            let (kept, gone): (Vec<Row>, Vec<Row>) =
+                std::mem::take(rows).into_iter().partition(|row| !segment.rows.iter().any(|new| takes(new, row)));
+            let new = segment.rows.iter().cloned();
+            *rows = kept.into_iter().chain(new).collect();
+            for old in &gone {
+                let by = segment.rows.iter().filter(|new| takes(new, old));
+                self.replaced.extend(by.map(|new| (new.origin, old.origin)));
+            }
         }
         for table in &file.table {
             match self.tables.get_mut(&table.name) {
@@ -126,12 +141,43 @@ impl Rules {
         self.storage.extend(file.storage.iter().map(|row| (row.kind.clone(), row.clone())));
     }
 
+    /// Lets the rows of a file join what the rows of others began: a resource their messages, a segment their resources.
+    fn join(&mut self, file: &RowsFile) {
+        for resource in &file.resource {
+            for event in &resource.messages {
+                if let Some(message) = self.messages.get_mut(event)
+                    && !message.resources.contains(&resource.name)
+                {
+                    message.resources.push(resource.name.clone());
+                }
+            }
+        }
+        for segment in &file.segment {
+            for name in &segment.read_by {
+                if let Some(resource) = self.resources.get_mut(name)
+                    && !resource.from.contains(&segment.name)
+                {
+                    resource.from.push(segment.name.clone());
+                }
+            }
+        }
+    }
+
+    /// Segments and the resource types their rows go to, with the rows.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (&str, &str, &[Row])> {
+        self.segments.iter().map(|((segment, to), rows)| (segment.as_str(), to.as_str(), rows.as_slice()))
+    }
+
+    /// Where the rows stand whose place the row at `origin` took.
+    pub(crate) fn replaced_by(&self, origin: Origin) -> impl Iterator<Item = Origin> {
+        self.replaced.iter().filter(move |(by, _)| *by == origin).map(|(_, old)| *old)
+    }
+
     /// Checks what one file says against everything that is known.
-    fn check(&self, file: &str, text: &str, rows: &RowsFile) -> Result<(), MappingError> {
-        let invalid = |at: Option<usize>, message: String| MappingError::Invalid {
-            file: file.to_owned(),
-            line: at.map_or(1, |offset| line_of(text, offset)),
-            message,
+    fn check(&self, file: &str, rows: &RowsFile) -> Vec<MappingError> {
+        let mut errors = Vec::new();
+        let mut wrong = |at: Origin, message: String| {
+            errors.push(MappingError::Invalid { file: file.to_owned(), line: at.line as usize, message });
         };
         for segment in &rows.segment {
             for row in &segment.rows {
@@ -139,41 +185,51 @@ impl Rules {
                 if let Some(table) = &row.table
                     && !self.tables.contains_key(table.get_ref())
                 {
-                    let message = format!("{place}: there is no table {:?}", table.get_ref());
-                    return Err(invalid(Some(table.span().start), message));
+                    wrong(row.origin, format!("{place}: there is no table {:?}", table.get_ref()));
                 }
                 if row.field == 0 && row.column.is_none() {
-                    return Err(invalid(None, format!("{place}: it needs a field from 1")));
+                    wrong(row.origin, format!("{place}: it needs a field from 1"));
                 }
-                row.kind.check(row).map_err(|message| invalid(find_line(text, row), format!("{place}: {message}")))?;
+                if let Err(message) = row.kind.check(row) {
+                    wrong(row.origin, format!("{place}: {message}"));
+                }
+            }
+        }
+        for segment in &rows.segment {
+            for name in &segment.read_by {
+                if self.resources.get(name).is_none_or(|resource| resource.resource_type != segment.to) {
+                    let place = format!("segment {} to {}", segment.name, segment.to);
+                    wrong(segment.origin, format!("{place}: {name:?} is no resource row of that type"));
+                }
+            }
+        }
+        for resource in &rows.resource {
+            for event in resource.messages.iter().filter(|event| !self.messages.contains_key(*event)) {
+                wrong(resource.origin, format!("resource {}: {event} is no message that is translated", resource.name));
             }
         }
         for message in &rows.message {
             let events = message.events.join(", ");
-            check_groups(&message.group)
-                .map_err(|error| invalid(text.find(&message.events[0]), format!("message {events}: {error}")))?;
-            for name in &message.resources {
-                if !self.resources.contains_key(name) {
-                    let message = format!("message {events}: there is no resource {name:?}");
-                    return Err(invalid(text.find(&format!("{name:?}")), message));
-                }
+            if let Err(error) = check_groups(&message.group) {
+                wrong(message.origin, format!("message {events}: {error}"));
+            }
+            for name in message.resources.iter().filter(|name| !self.resources.contains_key(*name)) {
+                wrong(message.origin, format!("message {events}: there is no resource {name:?}"));
             }
             let first = message.resources.first().and_then(|name| self.resources.get(name));
             if first.is_none_or(|resource| resource.resource_type != "Patient") {
-                return Err(invalid(
-                    text.find(&message.events[0]),
-                    format!("message {events}: the first resource must be a Patient"),
-                ));
+                wrong(message.origin, format!("message {events}: the first resource must be a Patient"));
             }
         }
         for resource in &rows.resource {
-            let known = |name: &String| self.resources.contains_key(name);
-            if let Some(unknown) = resource.link.iter().flat_map(|link| &link.to).find(|name| !known(name)) {
-                let message = format!("resource {}: it links to {unknown:?}, which is no resource", resource.name);
-                return Err(invalid(text.find(&format!("name = {:?}", resource.name)), message));
+            for link in &resource.link {
+                for unknown in link.to.iter().filter(|name| !self.resources.contains_key(*name)) {
+                    let message = format!("resource {}: it links to {unknown:?}, which is no resource", resource.name);
+                    wrong(link.origin, message);
+                }
             }
         }
-        Ok(())
+        errors
     }
 }
 
@@ -190,17 +246,9 @@ fn is_named(known: &str, name: &str) -> bool {
     }
 }
 
-/// Rows of a field replace all rows that earlier files have for it.
-fn replaced(old: Vec<Row>, new: &[Row]) -> Vec<Row> {
-    let key = |row: &Row| (row.field, row.component, row.column.clone());
-    let is_new = |row: &Row| new.iter().any(|other| key(other) == key(row));
-    let mut rows: Vec<Row> = old.into_iter().filter(|row| !is_new(row)).collect();
-    rows.extend(new.iter().cloned());
-    rows
-}
-
-fn find_line(text: &str, row: &Row) -> Option<usize> {
-    text.find(&format!("field = {},", row.field))
+/// Rows of a field take the place of all rows that earlier files have for it.
+fn takes(new: &Row, old: &Row) -> bool {
+    (new.field, new.component, &new.column) == (old.field, old.component, &old.column)
 }
 
 fn check_groups(groups: &[GroupRow]) -> Result<(), String> {
