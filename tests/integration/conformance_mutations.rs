@@ -171,7 +171,7 @@ fn damaged_hl7v2_messages_are_answered() {
         let country = if path.display().to_string().contains("jahis") { Country::Jp } else { Country::Ca };
         for message in hl7v2::split_batch(bytes) {
             if let Some(header) = hl7v2::header(message) {
-                let answer = hl7v2::acknowledge(&header, "AE", Some("refused"), None, jiff::Timestamp::UNIX_EPOCH);
+                let answer = hl7v2::acknowledge(&header, "AE", None, jiff::Timestamp::UNIX_EPOCH);
                 assert!(!answer.is_empty());
             }
             if let Ok(translated) = hl7v2::translate(&mappings, &Setting::anonymous(country), message) {
