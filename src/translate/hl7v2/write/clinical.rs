@@ -6,10 +6,18 @@ use super::fields::{ce, components, escaped, escaped_lines, list, text, time};
 use super::{Cover, Segment, notes};
 use crate::fhir::{self, systems};
 
-/// A problem. DG1-6: final only where it is confirmed.
+/// A present problem. DG1-6: final only where it is confirmed. DG1 has no word for a problem that is over: it would read as a
+/// diagnosis of today, so such a one is left to the document.
 pub(super) fn dg1(cover: &Cover, number: usize, condition: &Value) -> Option<Segment> {
     let code = ce(cover, condition.get("code"));
     if code.is_empty() {
+        return None;
+    }
+    const OVER: [&str; 3] = ["inactive", "remission", "resolved"];
+    let over = condition
+        .get("clinicalStatus")
+        .is_some_and(|status| fhir::codings(status).any(|(_, code)| OVER.contains(&code)));
+    if over {
         return None;
     }
     let confirmed = condition

@@ -19,6 +19,7 @@ const NAMES: &[(&str, &str)] = &[
     (systems::UCUM, "UCUM"),
     (systems::ICD10, "I10"),
     (systems::ICD10_JP, "I10"),
+    (systems::ICD10_CA, "ICD10CA"),
     (systems::JLAC10, "JC10"),
     (systems::HOT9, "HOT9"),
 ];

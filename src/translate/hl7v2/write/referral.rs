@@ -111,13 +111,15 @@ fn findings(cover: &Cover, letter: &Letter<'_>) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut number = 0;
     for condition in of("Condition") {
-        number += 1;
-        segments.extend(dg1(cover, number, condition));
+        let segment = dg1(cover, number + 1, condition);
+        number += usize::from(segment.is_some());
+        segments.extend(segment);
     }
     number = 0;
     for allergy in of("AllergyIntolerance") {
-        number += 1;
-        segments.extend(al1(cover, number, allergy));
+        let segment = al1(cover, number + 1, allergy);
+        number += usize::from(segment.is_some());
+        segments.extend(segment);
     }
     let mut number = 0;
     let results: Vec<Segment> = of("Observation").flat_map(|one| obx(cover, &mut number, one)).collect();
