@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::{amend, condition, index, retire};
+use super::{amend, condition, index, retire, shape};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
@@ -146,7 +146,7 @@ impl Classified for AcceptError {
 
 /// Resolves a transaction bundle against the record.
 pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) -> Result<Accepted, AcceptError> {
-    let entries = checked_entries(transaction)?;
+    let entries = checked_entries(transaction, origin)?;
     let mut targets = Vec::with_capacity(entries.len());
     let mut addresses = HashMap::new();
     for (position, entry) in entries.iter().enumerate() {
@@ -188,7 +188,10 @@ pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) 
     Ok(accepted)
 }
 
-fn checked_entries(transaction: &Value) -> Result<Vec<&Value>, AcceptError> {
+fn checked_entries<'a>(transaction: &'a Value, origin: &Origin) -> Result<Vec<&'a Value>, AcceptError> {
+    // A stranger's resource is read in full each time.
+    let check: fn(&Value) -> Result<(), fhir_json::StructureError> =
+        if origin.new_ids == NewIds::OfFullUrl { shape::check } else { fhir_json::check };
     if transaction.get("type").and_then(Value::as_str) != Some("transaction") {
         return Err(AcceptError::Malformed("Bundle.type must be transaction".to_owned()));
     }
@@ -199,7 +202,7 @@ fn checked_entries(transaction: &Value) -> Result<Vec<&Value>, AcceptError> {
     for (entry, content) in entries.iter().enumerate() {
         let resource =
             content.get("resource").ok_or_else(|| AcceptError::Malformed(format!("entry {entry} has no resource")))?;
-        fhir_json::check(resource).map_err(|cause| AcceptError::Structure { entry, cause })?;
+        check(resource).map_err(|cause| AcceptError::Structure { entry, cause })?;
     }
     Ok(entries)
 }

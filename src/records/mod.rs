@@ -6,3 +6,4 @@ mod condition;
 pub mod index;
 pub mod parameters;
 mod retire;
+mod shape;
