@@ -31,6 +31,7 @@ mod hl7v2_out;
 mod map;
 mod mllp;
 mod mllp_doors;
+mod orders;
 mod page_desk;
 mod page_words;
 mod pages_cohorts;
