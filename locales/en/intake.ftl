@@ -9,6 +9,7 @@ channel-mllp = MLLP
 channel-hl7v2 = HL7 v2 files
 channel-ssmix2 = SS-MIX2
 channel-csv = CSV
+channel-ccda = C-CDA
 channel-fhir = FHIR
 channel-peer = Partner
 message-translated = Translated

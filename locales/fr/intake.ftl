@@ -9,6 +9,7 @@ channel-mllp = MLLP
 channel-hl7v2 = Fichiers HL7 v2
 channel-ssmix2 = SS-MIX2
 channel-csv = CSV
+channel-ccda = C-CDA
 channel-fhir = FHIR
 channel-peer = Partenaire
 message-translated = Traduit

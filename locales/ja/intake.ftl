@@ -9,6 +9,7 @@ channel-mllp = MLLP
 channel-hl7v2 = HL7 v2 ファイル
 channel-ssmix2 = SS-MIX2
 channel-csv = CSV
+channel-ccda = C-CDA
 channel-fhir = FHIR
 channel-peer = 連携施設
 message-translated = 変換済み

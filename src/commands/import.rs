@@ -32,9 +32,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             "--watch is not built in this release; run the import again, repeats change nothing",
         ));
     }
-    if args.from == "ccda" {
-        return Err(Failure::usage("C-CDA is not built in this release; CHANGELOG.md lists what is"));
-    }
     let mapping = csv_mapping(args)?;
     let (_, parts) = context.parts(Purpose::Demo)?;
     let started = parts.here.clock.now();
@@ -76,6 +73,7 @@ fn take(intake: &Intake, from: &str, path: &Path, mapping: Option<&CsvMapping>) 
     match (from, mapping) {
         ("hl7v2", _) => intake::hl7v2::import(intake, path, &mut skipped),
         ("ssmix2", _) => intake::ssmix2::import(intake, path, &mut skipped),
+        ("ccda", _) => intake::ccda::import(intake, path, &mut skipped),
         ("fhir", _) => intake::fhir::import(intake, path, &mut skipped),
         (_, Some(mapping)) => {
             let mut summary = Summary::default();

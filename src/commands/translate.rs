@@ -12,7 +12,7 @@ use crate::config::Country;
 use crate::intake::ranking;
 use crate::translate::csv::CsvMapping;
 use crate::translate::losses::Fate;
-use crate::translate::{Mappings, Refused, Setting, Translated, csv, hl7v2, ssmix2};
+use crate::translate::{Mappings, Refused, Setting, Translated, ccda, csv, hl7v2, ssmix2};
 
 /// A file larger than this is refused.
 pub(super) const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -52,7 +52,7 @@ pub enum Format {
     Ssmix2,
     /// Tables (*.csv).
     Csv,
-    /// C-CDA documents.
+    /// C-CDA documents (*.xml).
     Ccda,
 }
 
@@ -94,9 +94,6 @@ struct Input {
 
 /// Translates all; gives the number of refusals.
 fn translate(args: &TranslateArgs) -> Result<usize, Stop> {
-    if args.from == Format::Ccda {
-        return Err(Stop::Usage("C-CDA is not built in this release; translate hl7v2, ssmix2 or csv".to_owned()));
-    }
     let country = match args.country {
         Some(CountryArg::Ca) => Country::Ca,
         Some(CountryArg::Jp) => Country::Jp,
@@ -119,6 +116,7 @@ fn translate(args: &TranslateArgs) -> Result<usize, Stop> {
                     .and_then(|path| ssmix2::translate(&mappings, &setting, &path, &bytes));
                 output.take(&input, None, result)?;
             }
+            (Format::Ccda, _) => output.take(&input, None, ccda::translate(&mappings, &setting, &bytes))?,
             _ => {
                 let messages = hl7v2::split_batch(&bytes);
                 if messages.is_empty() {
@@ -196,7 +194,8 @@ fn is_wanted(format: Format, file: &Path) -> bool {
     match format {
         Format::Hl7v2 => extension("hl7"),
         Format::Csv => extension("csv"),
-        Format::Ssmix2 | Format::Ccda => true,
+        Format::Ccda => extension("xml"),
+        Format::Ssmix2 => true,
     }
 }
 

@@ -1,7 +1,8 @@
 //! A record comes in: bytes are kept, translated, harmonised and accepted — or kept aside with the reason.
 //!
-//! [`receive::receive`] is the whole path. The other files are doors: MLLP, SS-MIX2 folders, CSV files, FHIR bundles.
+//! [`receive::receive`] is the whole path. The other files are doors: MLLP, SS-MIX2 folders, CSV files, C-CDA documents, FHIR bundles.
 
+pub mod ccda;
 pub mod csv;
 pub mod fhir;
 pub mod folder;

@@ -1,10 +1,11 @@
 //! Source document + mapping rows → FHIR R4 transaction bundle + losses. No I/O, no clock, no store.
 //!
 //! Four layers, as in the HL7 v2-to-FHIR guide: messages, segments and tables are rows ([`rows`], data a hospital can
-//! edit), data types are code ([`datatypes`]). [`build`] applies them; [`hl7v2`], [`ssmix2`] and [`csv`] are the doors.
-//! What a source field became, or why it became nothing, is in [`losses`]; [`check`] and [`explain`] are for those who
-//! write rows.
+//! edit), data types are code ([`datatypes`]). [`build`] applies them; [`hl7v2`], [`ssmix2`], [`csv`] and [`ccda`] are the
+//! doors. What a source field became, or why it became nothing, is in [`losses`]; [`check`] and [`explain`] are for those
+//! who write rows.
 
+pub mod ccda;
 pub mod check;
 pub mod csv;
 pub mod explain;

@@ -153,7 +153,6 @@ fn wrong_usage_of_import_is_2() {
     let site = Site::japan("kamogawa");
     site.run(&["import", "ssmix2", "/nowhere"]).refused(2, "/nowhere");
     site.run(&["import", "csv", "x.csv"]).refused(2, "--mapping");
-    site.run(&["import", "ccda", "x.xml"]).refused(2, "not built");
     site.run(&["import", "ssmix2", "/tmp", "--watch"]).refused(2, "not built");
     site.run(&["import", "morse", "x"]).refused(2, "morse");
 }

@@ -4,6 +4,7 @@
 mod access_doors;
 mod amendments;
 mod audit;
+mod ccda;
 mod cohort;
 mod cohort_peers;
 mod command_line;
@@ -13,6 +14,7 @@ mod command_line_import;
 mod command_line_mapping;
 mod command_line_peer;
 mod configuration;
+mod conformance_ccda;
 mod conformance_harmonise;
 mod conformance_losses;
 mod conformance_mutations;

@@ -24,7 +24,7 @@ pub fn router(state: PageState) -> Router {
 }
 
 /// Doors a message can come through.
-const CHANNELS: [&str; 6] = ["mllp", "hl7v2", "ssmix2", "csv", "fhir", "peer"];
+const CHANNELS: [&str; 7] = ["mllp", "hl7v2", "ssmix2", "csv", "ccda", "fhir", "peer"];
 
 fn status_chip(f: &Frame, status: crate::store::messages::MessageStatus) -> Markup {
     use crate::store::messages::MessageStatus::{Quarantined, Translated};

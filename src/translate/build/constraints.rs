@@ -11,22 +11,27 @@ use crate::fhir::systems;
 pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
     let number = instance.number;
     let withdraw = |path: &str, reason: &str| work.ledger.withdraw(number, path, reason);
-    match instance.row.resource_type.as_str() {
-        "Condition" => condition(&mut instance.body, &withdraw),
-        "AllergyIntolerance" => allergy(&mut instance.body, &withdraw),
-        "Observation" => vital_sign(&mut instance.body),
+    hold_body(&instance.row.resource_type, &mut instance.body, &withdraw);
+}
+
+/// Makes the body of a resource of type `kind` hold its invariants; `withdraw` is told what is taken out.
+pub(crate) fn hold_body(kind: &str, body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+    match kind {
+        "Condition" => condition(body, withdraw),
+        "AllergyIntolerance" => allergy(body, withdraw),
+        "Observation" => vital_sign(body),
         _ => {}
     }
-    let kind = instance.row.resource_type.clone();
-    choices(&mut instance.body, &kind, &withdraw);
-    let mut body = Value::Object(std::mem::take(&mut instance.body));
-    periods(&mut body, &kind, &withdraw);
-    if let Value::Object(body) = body {
-        instance.body = body;
+    choices(body, kind, withdraw);
+    let mut whole = Value::Object(std::mem::take(body));
+    periods(&mut whole, kind, withdraw);
+    if let Value::Object(whole) = whole {
+        *body = whole;
     }
 }
 
-type Withdraw<'a> = &'a dyn Fn(&str, &str);
+/// Told the element path that is taken out, and why.
+pub(crate) type Withdraw<'a> = &'a dyn Fn(&str, &str);
 
 fn status_code<'a>(body: &'a Map<String, Value>, element: &str) -> Option<&'a str> {
     body.get(element)?.pointer("/coding/0/code")?.as_str()

@@ -24,6 +24,7 @@ use super::rows::file::MessageRow;
 use super::trace::{self, By, Maker, Trace};
 use super::{Amendment, Refused, RefusedCode, Setting, provenance};
 
+pub(crate) use constraints::hold_body;
 pub(crate) use context::{Context, Work};
 pub(crate) use entries::conditional_query;
 pub(crate) use ledger::{Leaf, Target};

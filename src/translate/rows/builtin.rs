@@ -17,5 +17,12 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("hl7v2/ca.toml", include_str!("../../../config/mappings/hl7v2/ca.toml")),
     ("hl7v2/profiles-jp.toml", include_str!("../../../config/mappings/hl7v2/profiles-jp.toml")),
     ("hl7v2/profiles-ca.toml", include_str!("../../../config/mappings/hl7v2/profiles-ca.toml")),
+    ("ccda/header.toml", include_str!("../../../config/mappings/ccda/header.toml")),
+    ("ccda/problems.toml", include_str!("../../../config/mappings/ccda/problems.toml")),
+    ("ccda/medications.toml", include_str!("../../../config/mappings/ccda/medications.toml")),
+    ("ccda/results.toml", include_str!("../../../config/mappings/ccda/results.toml")),
+    ("ccda/care.toml", include_str!("../../../config/mappings/ccda/care.toml")),
+    ("ccda/tables.toml", include_str!("../../../config/mappings/ccda/tables.toml")),
+    ("ccda/systems.toml", include_str!("../../../config/mappings/ccda/systems.toml")),
     ("ssmix2.toml", include_str!("../../../config/mappings/ssmix2.toml")),
 ];

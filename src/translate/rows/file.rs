@@ -33,6 +33,8 @@ pub struct RowsFile {
     pub profile: Vec<ProfileRow>,
     /// SS-MIX2 data types and their messages.
     pub storage: Vec<StorageRow>,
+    /// What the elements of C-CDA documents become.
+    pub statement: Vec<crate::translate::ccda::rows::StatementRow>,
 }
 
 /// Where a file of rows counts.

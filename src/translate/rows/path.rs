@@ -51,6 +51,23 @@ impl Path {
         self.steps.first().map_or("", |step| &step.name)
     }
 
+    /// The name of a path of one step that is no list: what a choice of elements begins with.
+    pub(crate) fn choice(&self) -> Option<&str> {
+        match self.steps.as_slice() {
+            [Step { name, index: Index::None }] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The path of a chosen element: `value` with `Quantity` is `valueQuantity`.
+    pub(crate) fn suffixed(&self, suffix: &str) -> Self {
+        let mut path = self.clone();
+        if let Some(last) = path.steps.last_mut() {
+            last.name.push_str(suffix);
+        }
+        path
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }

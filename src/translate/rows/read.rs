@@ -12,6 +12,7 @@ use super::file::{
 };
 use super::origin::{Lines, Origin};
 use super::profile::ProfileRow;
+use crate::translate::ccda::rows::StatementRow;
 
 /// A file's rows as far as they can be read, and what is wrong with the others.
 pub(crate) fn read(name: &str, text: &str, file: u16) -> (RowsFile, Vec<MappingError>) {
@@ -28,6 +29,7 @@ pub(crate) fn read(name: &str, text: &str, file: u16) -> (RowsFile, Vec<MappingE
             "identifier" => rows.identifier = reader.list(value, "identifier"),
             "profile" => rows.profile = reader.list(value, "profile"),
             "storage" => rows.storage = reader.list(value, "storage"),
+            "statement" => rows.statement = reader.list(value, "statement"),
             _ => reader.wrong(value.span().start, format!("there is nothing called {key:?} in a file of rows")),
         }
     }
@@ -217,7 +219,7 @@ macro_rules! placed {
     )*};
 }
 
-placed!(MessageRow, ResourceRow, DefaultRow, LinkRow, Row, TableRow, SystemRow, IdentifierRow, StorageRow, ProfileRow);
+placed!(MessageRow, ResourceRow, DefaultRow, LinkRow, Row, TableRow, SystemRow, IdentifierRow, StorageRow, ProfileRow, StatementRow);
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use super::profile::ProfileRow;
 use super::{MappingError, Source};
 use crate::config::Country;
 use crate::fhir::systems;
+use crate::translate::ccda::rows as ccda;
 
 /// The rows that count in one country.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub(crate) struct Rules {
     pub storage: BTreeMap<String, StorageRow>,
     /// Rows that a later file took the place of: the later row's place, and theirs.
     replaced: Vec<(Origin, Origin)>,
+    /// For the elements of documents.
+    pub ccda: ccda::Rows,
 }
 
 impl Rules {
@@ -139,6 +142,7 @@ impl Rules {
         self.identifiers.extend(file.identifier.iter().cloned());
         self.profiles.splice(0..0, file.profile.iter().cloned());
         self.storage.extend(file.storage.iter().map(|row| (row.kind.clone(), row.clone())));
+        self.ccda.lay_over(&file.statement);
     }
 
     /// Lets the rows of a file join what the rows of others began: a resource their messages, a segment their resources.
@@ -220,6 +224,9 @@ impl Rules {
             if first.is_none_or(|resource| resource.resource_type != "Patient") {
                 wrong(message.origin, format!("message {events}: the first resource must be a Patient"));
             }
+        }
+        for (origin, message) in ccda::check(&rows.statement, &self.ccda, &|table| self.tables.contains_key(table)) {
+            wrong(origin, message);
         }
         for resource in &rows.resource {
             for link in &resource.link {
