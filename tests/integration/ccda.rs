@@ -127,7 +127,7 @@ fn the_same_document_again_is_the_same_resources() {
     let again = translate(text.as_bytes()).unwrap();
     assert_eq!(first.bundle, again.bundle);
     // A later version of it says more of the same problem.
-    let later = text.replace("7f0c6a52-2a55-4f0f-9d31-5a4b1c9e0001", "7f0c6a52-2a55-4f0f-9d31-5a4b1c9e0002");
+    let later = text.replace("7f0c6a52-2a55-4f0f-9d31-5a4b1c9e0002", "7f0c6a52-2a55-4f0f-9d31-5a4b1c9e0099");
     let later = translate(later.as_bytes()).unwrap();
     let problem = |translated: &Translated| {
         bundle::entries(&translated.bundle)
@@ -323,7 +323,7 @@ fn a_hospitals_rows_count_and_wrong_rows_name_their_line() {
     let row = "[[statement]]\nname = \"site-form\"\ntype = \"Observation\"\nelement = [\"act\"]\ntemplate = [\"2.16.124.9.999.1\"]\n\
                fixed = { status = \"final\" }\nrows = [{ from = \"code\", path = \"code\", type = \"CodeableConcept\" }]\n";
     std::fs::write(&file, row).unwrap();
-    let rows = Mappings::with_folders(&[file.clone()]).unwrap();
+    let rows = Mappings::with_folders(std::slice::from_ref(&file)).unwrap();
     let setting = Setting::anonymous(Country::Ca);
     let translated = ccda::translate(&rows, &setting, input("discharge-summary").as_bytes()).unwrap();
     assert_eq!(with_code(&translated, "Observation", "FORM-7")["status"], "final");
@@ -333,7 +333,7 @@ fn a_hospitals_rows_count_and_wrong_rows_name_their_line() {
         (row.replace("type = \"Observation\"", "also = [\"nobody\"]"), 2),
     ] {
         std::fs::write(&file, wrong).unwrap();
-        let error = Mappings::with_folders(&[file.clone()]).unwrap_err().to_string();
+        let error = Mappings::with_folders(std::slice::from_ref(&file)).unwrap_err().to_string();
         assert!(error.contains("site.toml") && error.contains(&format!("line {line}")), "{error}");
     }
 }

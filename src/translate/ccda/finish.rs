@@ -210,7 +210,7 @@ fn is_same(kind: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> bo
         (Some(old), Some(new)) => old == new,
         _ => true,
     };
-    ["code", "vaccineCode", "medicationCodeableConcept", "type"].iter().chain(&TIMES).all(|element| agree(&element))
+    ["code", "vaccineCode", "medicationCodeableConcept", "type"].iter().chain(&TIMES).all(|element| agree(element))
         && new
             .iter()
             .filter(|(element, _)| element.starts_with("value"))

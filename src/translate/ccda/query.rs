@@ -1,5 +1,5 @@
 //! How rows point into a document, a small part of XPath: `participant[@typeCode=CSM]/participantRole/code`,
-//! `../../statusCode/@code`, `effectiveTime | ../../effectiveTime` (the first alternative that finds something).
+//! `../../statusCode/@code`, `effectiveTime | ../../effectiveTime` (the first alternative that finds something), `/author` (of the document).
 //!
 //! A predicate asks for an attribute, an element or a template: `[@classCode=MANU]`, `[!value]`, `[template=22.4.9]`, where a
 //! template that does not begin with `2.16.` stands below HL7's `2.16.840.1.113883.10.20.`. Prefixes are left out: `@type`
@@ -32,6 +32,8 @@ struct Step {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Axis {
+    /// The document.
+    Root,
     /// The element itself.
     Here,
     /// The element around it.
@@ -136,6 +138,7 @@ impl Step {
             }
         };
         match &self.axis {
+            Axis::Root => offer(node.document().root_element()),
             Axis::Here => offer(node),
             Axis::Parent => {
                 if let Some(parent) = node.parent_element() {
@@ -247,6 +250,10 @@ fn parse_way(text: &str) -> Result<Way, String> {
     if text.is_empty() {
         return Ok(way);
     }
+    let text = text
+        .strip_prefix('/')
+        .inspect(|_| way.steps.push(Step { axis: Axis::Root, tests: Vec::new() }))
+        .unwrap_or(text);
     let parts = split(text, '/');
     for (n, part) in parts.iter().enumerate() {
         let part = part.trim();
@@ -367,6 +374,7 @@ mod tests {
         assert_eq!(found("p[n=one]/@t"), ["1"]);
         assert_eq!(found("p[@type=CD]/../p[@t!=2]/n"), ["one"]);
         assert_eq!(found("z | p[@t=9|2]/n"), ["two"]);
+        assert_eq!(found("p[@t=1]/n[/p/@t=2]"), ["one"]);
     }
 
     #[test]

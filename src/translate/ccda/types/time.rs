@@ -46,8 +46,8 @@ pub(crate) fn date<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value>
 pub(crate) fn period<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
     let mut period = Map::new();
     if let Some(moment) = moment(work, node) {
-        let text = json!(moment.date_time());
-        return Some(json!({"start": text.clone(), "end": text}));
+        let text = moment.date_time();
+        return Some(json!({"start": text, "end": text}));
     }
     for (part, element) in [("low", "start"), ("high", "end")] {
         if let Some(moment) = child(node, part).and_then(|part| moment(work, part)) {
