@@ -316,6 +316,42 @@ fn truncated_or_damaged_documents_are_answered() {
     }
 }
 
+/// What repeats the narrative by reference, itself by identifier, or one element without end stays within bounds.
+#[test]
+fn documents_made_to_grow_do_not() {
+    let ccd = input("ccd");
+    let long = "x".repeat(15_000);
+    let entry = ccd.split("<entry ").nth(1).unwrap().split("</entry>").next().unwrap();
+    let entries: String = (0..2000)
+        .map(|n| {
+            format!("<entry {}</entry>", entry.replace("00000000-0000-4000-8000-", &format!("{n:08x}-0000-4000-8000-")))
+        })
+        .collect();
+    let wide = ccd.replace("Diabetes, type 2 (since 2014)", &long).replacen("<entry ", &format!("{entries}<entry "), 1);
+    let started = Instant::now();
+    let translated = translate(wide.as_bytes()).unwrap();
+    assert!(
+        translated.bundle.to_string().len() < 8 * wide.len(),
+        "{} of {}",
+        translated.bundle.to_string().len(),
+        wide.len()
+    );
+    // One identifier for all of them, and each says something else.
+    let twins: String = (0..2000)
+        .map(|n| {
+            format!(
+                "<entry {}</entry>",
+                entry.replace("value=\"2014\"", &format!("value=\"2014\"/><width value=\"{n}\""))
+            )
+        })
+        .collect();
+    let twins = ccd.replacen("<entry ", &format!("{twins}<entry "), 1);
+    translate(twins.as_bytes()).unwrap();
+    let flat = ccd.replacen("<author>", &format!("{}<author>", "<author/>".repeat(20_000)), 1);
+    assert_eq!(translate(flat.as_bytes()).unwrap_err().code, RefusedCode::TooLarge);
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
 #[test]
 fn a_hospitals_rows_count_and_wrong_rows_name_their_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,6 +12,8 @@ use crate::translate::{Refused, RefusedCode};
 const DEEPEST: usize = 200;
 /// Most elements.
 const MOST_ELEMENTS: usize = 500_000;
+/// Most children of one element outside the narrative: a row looks at its neighbours, and they at theirs.
+const MOST_CHILDREN: usize = 10_000;
 /// Longest text, in bytes of UTF-8.
 const LONGEST: usize = 48 * 1024 * 1024;
 /// How far into the bytes an XML declaration is looked for.
@@ -76,7 +78,27 @@ pub(crate) fn parse(text: &str) -> Result<roxmltree::Document<'_>, Refused> {
         let reason = "the root is not a ClinicalDocument of urn:hl7-org:v3, so this is not a CDA document";
         return Err(Refused::new(RefusedCode::Unreadable, reason));
     }
+    bound_children(&document)?;
     Ok(document)
+}
+
+/// Refuses an element with too many children; rows of a table and items of a list may be as many as they like.
+fn bound_children(document: &roxmltree::Document<'_>) -> Result<(), Refused> {
+    let mut count = vec![0_usize; 0];
+    for node in document.descendants() {
+        count.push(0);
+        let Some(parent) = node.parent().filter(|_| node.is_element()) else { continue };
+        if matches!(parent.tag_name().name(), "tbody" | "table" | "list" | "text" | "paragraph" | "content") {
+            continue;
+        }
+        if let Some(number) = count.get_mut(parent.id().get_usize()) {
+            *number += 1;
+            if *number > MOST_CHILDREN {
+                return Err(too_large(&format!("an element has more than {MOST_CHILDREN} parts")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Says where, and nothing of what stands there.

@@ -26,14 +26,16 @@ pub(crate) fn keep<'a>(
     hold(work, node, kind, &mut body);
     let own = own_identifiers(work, node, &body);
     let base = base(work, kind, &own, &body);
-    let more = [text_of(&body, &["code", "vaccineCode", "medicationCodeableConcept", "type"]), text_of(&body, &TIMES)];
-    for count in 0..10_000 {
+    let body_text = Value::Object(body.clone()).to_string();
+    let more = [
+        text_of(&body, &["code", "vaccineCode", "medicationCodeableConcept", "type"]),
+        text_of(&body, &TIMES),
+        body_text,
+    ];
+    // Two things under one identifier are told apart by what they are, then by when, then by all they say.
+    for count in 0..=more.len() {
         let mut parts: Vec<&str> = base.iter().map(String::as_str).collect();
-        let ordinal = count.to_string();
         parts.extend(more.iter().take(count).map(String::as_str));
-        if count > more.len() {
-            parts.push(&ordinal);
-        }
         let key = match (is_party(kind) || kind == "Composition", own.first(), count) {
             (true, Some(own), 0) => own.clone(),
             _ => (work.setting.identifier_system(&kebab(kind)), crate::ids::derived(&parts)),
@@ -210,7 +212,7 @@ fn is_same(kind: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> bo
         (Some(old), Some(new)) => old == new,
         _ => true,
     };
-    ["code", "vaccineCode", "medicationCodeableConcept", "type"].iter().chain(&TIMES).all(|element| agree(element))
+    ["code", "vaccineCode", "medicationCodeableConcept", "type"].iter().chain(&TIMES).all(agree)
         && new
             .iter()
             .filter(|(element, _)| element.starts_with("value"))

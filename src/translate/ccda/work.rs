@@ -12,8 +12,8 @@ use crate::translate::Setting;
 use crate::translate::datatypes::time::Moment;
 use crate::translate::rows::Rules;
 
-/// Longest text followed out of the narrative.
-const LONGEST_REFERENCE: usize = 64 * 1024;
+/// Longest text followed out of the narrative by one reference.
+const LONGEST_REFERENCE: usize = 16 * 1024;
 
 /// A resource that is made.
 pub(crate) struct Made {
@@ -43,6 +43,8 @@ pub(crate) struct Work<'a> {
     /// System, value and address of the patient.
     pub patient: Option<(String, String, String)>,
     narrative: HashMap<&'a str, Node<'a, 'a>>,
+    /// How much may still be followed out of it: a document whose references repeat its text must not grow without end.
+    to_follow: usize,
     systems: HashMap<(Option<&'a str>, Option<&'a str>), Option<String>>,
     zone_assumed: usize,
     minutes_assumed: usize,
@@ -70,6 +72,7 @@ impl<'a> Work<'a> {
             claimed: HashSet::new(),
             patient: None,
             narrative,
+            to_follow: LONGEST_REFERENCE + 2 * document.input_text().len(),
             systems: HashMap::new(),
             zone_assumed: 0,
             minutes_assumed: 0,
@@ -123,16 +126,18 @@ impl<'a> Work<'a> {
     }
 
     /// All the text of the part of the narrative with this ID.
-    pub(crate) fn narrative_text(&self, id: &str) -> Option<String> {
+    pub(crate) fn narrative_text(&mut self, id: &str) -> Option<String> {
         let node = self.narrative.get(id)?;
+        let most = LONGEST_REFERENCE.min(self.to_follow);
         let mut text = String::new();
-        for part in node.descendants().filter(Node::is_text) {
-            if text.len() > LONGEST_REFERENCE {
+        for part in node.descendants().filter(Node::is_text).filter_map(|part| part.text()) {
+            if text.len() + part.len() > most {
                 return None;
             }
-            text.push_str(part.text().unwrap_or(""));
+            text.push_str(part);
             text.push(' ');
         }
+        self.to_follow = self.to_follow.saturating_sub(text.len());
         plain(&text)
     }
 
