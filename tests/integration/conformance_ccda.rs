@@ -8,6 +8,7 @@ use watari::config::Country;
 use watari::translate::{Mappings, RefusedCode, Setting, ccda};
 
 use super::ccda::assert_all_accounted;
+use super::process::Site;
 
 fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap_or_else(|_| panic!("{} is missing", folder.display())) {
@@ -60,5 +61,17 @@ fn truncated_samples_are_answered() {
         for end in (0..bytes.len()).step_by(64 * 16) {
             assert!(ccda::translate(&mappings, &setting, &bytes[..end]).is_err(), "{} cut at {end}", path.display());
         }
+    }
+}
+
+/// All of them enter the record but the stub, and none is taken for two.
+#[test]
+fn every_sample_enters_the_record() {
+    let Some(folder) = std::env::var_os("WATARI_CONFORMANCE").map(PathBuf::from) else { return };
+    let site = Site::canada("guelph");
+    for (part, aside) in [("samples/ccda-hl7-examples", 1), ("pairs/data/ms-ccda", 0)] {
+        let done = site.run(&["import", "ccda", folder.join(part).to_str().unwrap()]).json();
+        let reasons: Vec<_> = site.quarantined().into_iter().map(|message| (message.source, message.reason)).collect();
+        assert_eq!(done["quarantined"], aside, "{done} {reasons:#?}");
     }
 }

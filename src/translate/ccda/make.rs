@@ -243,18 +243,20 @@ fn reference<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>) -> Opt
     Some(json!({"reference": work.made[made].full_url}))
 }
 
-/// Whether an element, or any of a choice of elements, is there.
+/// Elements of which a resource has one of several: `onsetDateTime` or `onsetAge`.
+const CHOICES: [&str; 6] = ["value", "effective", "onset", "performed", "occurrence", "abatement"];
+
+/// Whether an element, or any other of the same choice, is there.
 fn is_filled(path: &Path, body: &Map<String, Value>, slots: &Slots) -> bool {
     if path.is_filled(body, slots) {
         return true;
     }
-    path.choice().is_some_and(|name| {
-        let chosen = |key: &String| {
-            key.strip_prefix(name).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
-        };
-        matches!(name, "value" | "effective" | "onset" | "performed" | "occurrence" | "abatement")
-            && body.keys().any(chosen)
-    })
+    let Some(name) = path.choice() else { return false };
+    let chosen = |key: &str, choice: &str| {
+        key.strip_prefix(choice).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    let choice = CHOICES.into_iter().find(|choice| name == *choice || chosen(name, choice));
+    choice.is_some_and(|choice| body.keys().any(|key| chosen(key, choice)))
 }
 
 /// A null flavour as a data-absent-reason, where the row asks for it.

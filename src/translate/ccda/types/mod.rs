@@ -45,6 +45,8 @@ pub enum Kind {
     PositiveInt,
     /// TS, or the start of an interval → dateTime.
     DateTime,
+    /// The same → instant or dateTime, only where a time of day is given.
+    Instant,
     /// The same → date.
     Date,
     /// IVL_TS → Period.
@@ -116,6 +118,7 @@ pub(crate) fn convert<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a
         Kind::Boolean => text::boolean(work, hit),
         Kind::PositiveInt => quantity::positive_int(work, hit),
         Kind::DateTime => time::date_time(work, node),
+        Kind::Instant => time::instant(work, node),
         Kind::Date => time::date(work, node),
         Kind::Period => time::period(work, node),
         Kind::When => return time::when(work, node),

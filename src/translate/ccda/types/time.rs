@@ -37,6 +37,13 @@ pub(crate) fn date_time<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<V
     point(work, node).map(|moment| json!(moment.date_time()))
 }
 
+/// → instant; `None` for a moment without a time of day.
+pub(crate) fn instant<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
+    let text = node.attribute("value")?;
+    read(text, &work.setting.zone)?.instant()?;
+    moment(work, node).map(|moment| json!(moment.date_time()))
+}
+
 /// → date.
 pub(crate) fn date<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
     point(work, node).map(|moment| json!(moment.date()))
