@@ -29,6 +29,7 @@ pub(crate) use context::{Context, Work};
 pub(crate) use entries::conditional_query;
 pub(crate) use ledger::{Leaf, Target};
 pub(crate) use piece::Piece;
+pub(crate) use profiles::state as state_profile;
 
 /// What is to be built, and from what.
 pub(crate) struct Order<'a> {

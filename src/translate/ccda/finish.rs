@@ -22,7 +22,7 @@ pub(crate) fn keep<'a>(
     if body.keys().all(|element| element == "resourceType" || row.fixed.contains_key(element)) && !row.rows.is_empty() {
         return None;
     }
-    belong(work, kind, &mut body);
+    belong(work, node, kind, &mut body);
     hold(work, node, kind, &mut body);
     let own = own_identifiers(work, node, &body);
     let base = base(work, kind, &own, &body);
@@ -86,8 +86,9 @@ fn is_party(kind: &str) -> bool {
 }
 
 /// Puts the patient in.
-fn belong(work: &Work<'_>, kind: &str, body: &mut Map<String, Value>) {
+fn belong(work: &Work<'_>, node: Node<'_, '_>, kind: &str, body: &mut Map<String, Value>) {
     let element = match kind {
+        "Device" if node.tag_name().name() == "supply" => "patient",
         "AllergyIntolerance" | "Immunization" | "FamilyMemberHistory" | "Consent" | "RelatedPerson" => "patient",
         "Coverage" => "beneficiary",
         "Patient" | "Practitioner" | "PractitionerRole" | "Organization" | "Location" | "Medication" | "Device" => {

@@ -15,7 +15,7 @@ mod work;
 use serde_json::{Map, Value, json};
 
 use self::work::{Made, Work};
-use super::build::conditional_query;
+use super::build::{conditional_query, state_profile};
 use super::{Amendment, Mappings, Refused, RefusedCode, Setting, Translated};
 
 /// Translates one document.
@@ -65,6 +65,9 @@ fn build(work: &mut Work<'_>, raw: &[u8], kind: &str) -> Result<Translated, Refu
     let agents = make::loose_part(work, work.root, "provenance");
     work.book_references();
     let amendments = amendments(work);
+    for made in work.made.iter_mut().filter(|made| !is_vague(&made.body)) {
+        state_profile(work.rules, &mut made.body);
+    }
     let mut entries: Vec<Value> = std::mem::take(&mut work.made).into_iter().map(entry).collect();
     entries.push(provenance(work, &entries, raw, kind, event_time, agents));
     Ok(Translated {
@@ -76,6 +79,11 @@ fn build(work: &mut Work<'_>, raw: &[u8], kind: &str) -> Result<Translated, Refu
         losses: super::losses::LossReport::default(),
         warnings: Vec::new(),
     })
+}
+
+/// Whether an observation is dated to the year or month only, which no profile of an observation takes.
+fn is_vague(body: &Map<String, Value>) -> bool {
+    body.get("effectiveDateTime").and_then(Value::as_str).is_some_and(|time| time.len() < "2026-01-01".len())
 }
 
 /// Makes the resource of the whole document by the row of a name.
