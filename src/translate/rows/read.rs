@@ -219,7 +219,19 @@ macro_rules! placed {
     )*};
 }
 
-placed!(MessageRow, ResourceRow, DefaultRow, LinkRow, Row, TableRow, SystemRow, IdentifierRow, StorageRow, ProfileRow, StatementRow);
+placed!(
+    MessageRow,
+    ResourceRow,
+    DefaultRow,
+    LinkRow,
+    Row,
+    TableRow,
+    SystemRow,
+    IdentifierRow,
+    StorageRow,
+    ProfileRow,
+    StatementRow
+);
 
 #[cfg(test)]
 mod tests {

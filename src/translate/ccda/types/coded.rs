@@ -91,9 +91,9 @@ fn code_of<'a>(work: &mut Work<'a>, hit: &Hit<'a>) -> Option<&'a str> {
 fn looked_up<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>) -> Option<(String, Option<String>)> {
     let code = code_of(work, hit)?;
     let Some(name) = &row.table else { return plain(code).map(|code| (code, None)) };
-    let table = work.rules.table(name.get_ref())?;
+    let table = work.rules.table(name)?;
     let Some(found) = table.codes.get(code).or_else(|| table.codes.get("*")) else {
-        work.dropped(hit, &format!("table {} does not know the code", name.get_ref()));
+        work.dropped(hit, &format!("table {} does not know the code", name));
         return None;
     };
     Some((found.clone(), table.system.clone()))
