@@ -11,7 +11,7 @@ pub(super) fn toronto() -> Vec<Vec<u8>> {
         include_str!("samples/toronto/02-results.hl7"),
         include_str!("samples/toronto/03-correction.hl7"),
         include_str!("samples/toronto/04-prescription.hl7"),
-        include_str!("samples/toronto/05-transfer.hl7"),
+        include_str!("samples/toronto/05-swap.hl7"),
     ]
     .into_iter()
     .map(|text| encoding_rs::WINDOWS_1252.encode(&carriage_returns(text)).0.into_owned())

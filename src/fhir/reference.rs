@@ -32,15 +32,26 @@ pub fn rewrite(value: &mut Value, visit: &mut impl FnMut(&str) -> Option<String>
     }
 }
 
-/// The logical id of the patient a resource is about: itself, or its `subject`, `patient`, `for` or `beneficiary`.
+/// The logical id of the patient a resource is about: itself, or its `subject`, `patient`, `for` or `beneficiary`, or the
+/// patient among the participants of an appointment.
 pub fn patient_of(resource: &Value) -> Option<&str> {
     if super::resource_type(resource) == Some("Patient") {
         return super::id(resource);
     }
-    ["subject", "patient", "for", "beneficiary", "individual"].iter().find_map(|element| {
-        let (kind, id) = split(resource.get(element)?.get("reference")?.as_str()?)?;
-        (kind == "Patient").then_some(id)
+    let elements = ["subject", "patient", "for", "beneficiary", "individual"].into_iter();
+    elements.filter_map(|element| resource.get(element)).find_map(patient_in).or_else(|| {
+        let participants = resource.get("participant").and_then(Value::as_array)?;
+        participants.iter().filter_map(|participant| participant.get("actor")).find_map(patient_in)
     })
+}
+
+/// The patient that a reference, or the first of a list of references, names.
+fn patient_in(value: &Value) -> Option<&str> {
+    if let Value::Array(items) = value {
+        return items.iter().find_map(patient_in);
+    }
+    let (kind, id) = split(value.get("reference")?.as_str()?)?;
+    (kind == "Patient").then_some(id)
 }
 
 #[cfg(test)]

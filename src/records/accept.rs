@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::{amend, condition, index, retire, shape};
+use super::{amend, condition, index, merge, retire, shape};
 use crate::fault::{Classified, Kind};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
@@ -148,11 +148,18 @@ impl Classified for AcceptError {
 pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) -> Result<Accepted, AcceptError> {
     let entries = checked_entries(transaction, origin)?;
     let mut targets = Vec::with_capacity(entries.len());
-    let mut addresses = HashMap::new();
+    // A patient whose record has ended is found as it is, but what is said of it belongs to the one in which it goes on.
+    let (mut addresses, mut own) = (HashMap::new(), HashMap::new());
     for (position, entry) in entries.iter().enumerate() {
         let target = resolve(view, position, entry, origin)?;
         if let Some(full_url) = entry.get("fullUrl").and_then(Value::as_str) {
-            addresses.insert(full_url.to_owned(), format!("{}/{}", target.kind, target.id));
+            let survivor = match &target.existing {
+                Some(patient) if target.kind == "Patient" => merge::survivor(view, patient)?,
+                _ => None,
+            };
+            own.insert(full_url.to_owned(), format!("{}/{}", target.kind, target.id));
+            let id = survivor.as_ref().unwrap_or(&target.id);
+            addresses.insert(full_url.to_owned(), format!("{}/{id}", target.kind));
         }
         targets.push(target);
     }
@@ -164,28 +171,64 @@ pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) 
         Some(source) => retire::is_superseded(view, source, origin.event_time.as_deref())?,
         None => false,
     };
+    let mut ended = Vec::new();
     for (entry, target) in entries.iter().zip(targets) {
         let mut resource = entry["resource"].clone();
-        relink(&mut resource, &addresses)?;
+        let is_patient = target.kind == "Patient";
+        relink(&mut resource, if is_patient { &own } else { &addresses })?;
         let amendment = entry.get("fullUrl").and_then(|url| origin.amendments.iter().find(|a| *url == a.full_url));
-        if let (Some(amendment), Some(existing)) = (amendment, &target.existing)
-            && let Ok(recorded) = serde_json::from_str(&existing.json)
-        {
-            amend::amend(&recorded, &mut resource, amendment);
+        let meeting = lay_over(&mut resource, &target, amendment, origin.event_time.as_deref());
+        if is_patient && resource.get("active") == Some(&Value::Bool(false)) {
+            ended.push(target.id.clone());
         }
         if superseded && target.existing.is_none() {
             retire::withdraw_new(&mut resource);
         }
-        put(&mut accepted, now, resource, target, origin);
+        put(&mut accepted, now, resource, target, origin, meeting);
+    }
+    for ended in ended {
+        merge::bring_over(view, &mut accepted, now, &ended, origin.message_id.as_deref())?;
     }
     if let Some(source) = &origin.whole_of {
         for (stored, resource) in retire::withdrawn(view, source, &present, origin.event_time.as_deref())? {
             let (kind, id) = (stored.kind.clone(), stored.id.clone());
-            let target = Target { kind, id, existing: Some(stored), leave: false, absent: None };
-            put(&mut accepted, now, resource, target, origin);
+            let target = Target { kind, id, existing: Some(stored), leave: false, mentioned: false, absent: None };
+            put(&mut accepted, now, resource, target, origin, Meeting::Replaces);
         }
     }
     Ok(accepted)
+}
+
+/// How a resource meets what is recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// It takes the place of what is recorded, if it is later.
+    Replaces,
+    /// It is the recorded one with what the message adds to it, so that an earlier event counts too.
+    Merged,
+    /// The message only mentions it: whatever speaks of it, at whatever time, says more.
+    Mentioned,
+}
+
+/// Lays what a message says over what is recorded.
+fn lay_over(resource: &mut Value, target: &Target, amendment: Option<&Amendment>, time: Option<&str>) -> Meeting {
+    let Some(amendment) = amendment else { return Meeting::Replaces };
+    match &target.existing {
+        None if target.mentioned && amendment.keep => {
+            amend::mention(resource);
+            Meeting::Mentioned
+        }
+        None => {
+            amend::begin(resource, time, amendment);
+            Meeting::Replaces
+        }
+        Some(_) if target.leave => Meeting::Replaces,
+        Some(existing) => {
+            let Ok(recorded) = serde_json::from_str(&existing.json) else { return Meeting::Replaces };
+            amend::amend(&recorded, existing.event_time.as_deref(), resource, time, amendment);
+            if amendment.keep { Meeting::Merged } else { Meeting::Replaces }
+        }
+    }
 }
 
 fn checked_entries<'a>(transaction: &'a Value, origin: &Origin) -> Result<Vec<&'a Value>, AcceptError> {
@@ -214,6 +257,8 @@ struct Target {
     existing: Option<StoredResource>,
     /// The condition `ifNoneExist` found it: leave it as it is.
     leave: bool,
+    /// The entry makes it only where it is missing.
+    mentioned: bool,
     /// Identifier of a condition that found nothing, and must still find nothing at commit.
     absent: Option<(String, String)>,
 }
@@ -238,13 +283,21 @@ fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> R
             return Err(AcceptError::Ambiguous { entry, kind });
         }
         if let Some(existing) = found.pop() {
-            return Ok(Target { kind, id: existing.id.clone(), existing: Some(existing), leave, absent: None });
+            return Ok(Target {
+                kind,
+                id: existing.id.clone(),
+                existing: Some(existing),
+                leave,
+                mentioned: leave,
+                absent: None,
+            });
         }
         let id = created_id(content, origin);
         // Something with this very id may be there under another identifier; then it is that one that is updated.
         let existing = view.resource(&kind, &id)?;
+        let mentioned = leave;
         let leave = leave && existing.is_some();
-        return Ok(Target { kind, id, existing, leave, absent: Some((system, value)) });
+        return Ok(Target { kind, id, existing, leave, mentioned, absent: Some((system, value)) });
     }
     match method {
         "PUT" => {
@@ -252,14 +305,14 @@ fn resolve(view: &dyn View, entry: usize, content: &Value, origin: &Origin) -> R
                 AcceptError::Malformed(format!("entry {entry}: request.url must be {kind}/id or {kind}?identifier=…"))
             })?;
             let existing = view.resource(&kind, id)?;
-            Ok(Target { kind, id: id.to_owned(), existing, leave: false, absent: None })
+            Ok(Target { kind, id: id.to_owned(), existing, leave: false, mentioned: false, absent: None })
         }
         "POST" => {
             let id = created_id(content, origin);
             let existing = view.resource(&kind, &id)?;
             // An id derived from the source is there already: this very thing was created before.
             let leave = existing.is_some();
-            Ok(Target { kind, id, existing, leave, absent: None })
+            Ok(Target { kind, id, existing, leave, mentioned: false, absent: None })
         }
         method => Err(AcceptError::Method { entry, method: method.to_owned() }),
     }
@@ -299,20 +352,45 @@ fn relink(resource: &mut Value, addresses: &HashMap<String, String>) -> Result<(
     dangling.map_or(Ok(()), |target| Err(AcceptError::Dangling(target)))
 }
 
-fn put(accepted: &mut Accepted, now: &str, mut resource: Value, target: Target, origin: &Origin) {
-    let Target { kind, id, existing, leave, absent } = target;
+fn put(accepted: &mut Accepted, now: &str, mut resource: Value, target: Target, origin: &Origin, meeting: Meeting) {
+    let Target { kind, id, existing, leave, absent, .. } = target;
+    let merged = meeting == Meeting::Merged;
     set_id(&mut resource, &id);
     let patient = reference::patient_of(&resource).map(str::to_owned);
     if accepted.patient.is_none() {
         accepted.patient.clone_from(&patient);
     }
     let before = existing.as_ref().map(|found| found.version);
+    let recorded_time = existing.as_ref().and_then(|found| found.event_time.as_deref());
+    let older = is_older(origin.event_time.as_deref(), recorded_time);
+    let event_time = match meeting {
+        Meeting::Mentioned => None,
+        _ if older => recorded_time.map(str::to_owned),
+        _ => origin.event_time.clone(),
+    };
     let done = match &existing {
         None => Done::Created,
-        Some(found) if leave || same_content(&found.json, &resource) => Done::Unchanged,
-        Some(found) if is_older(origin.event_time.as_deref(), found.event_time.as_deref()) => Done::Older,
+        Some(_) if leave => Done::Unchanged,
+        Some(found) if same_content(&found.json, &resource) => {
+            if older && merged {
+                Done::Older
+            } else {
+                Done::Unchanged
+            }
+        }
+        Some(_) if older && !merged => Done::Older,
         Some(_) => Done::Updated,
     };
+    // The same again, later: nothing new, but what happened between the two must not undo it.
+    if let (Some(found), Done::Unchanged) = (&existing, done)
+        && !leave
+        && event_time.is_some()
+        && event_time.as_deref() > recorded_time
+    {
+        let (kind, id, version) = (kind.clone(), id.clone(), found.version);
+        accepted.expect.push(Expect::ResourceVersion { kind: kind.clone(), id: id.clone(), version: Some(version) });
+        accepted.changes.push(Change::ConfirmResource { kind, id, version, event_time: event_time.clone() });
+    }
     let writes = matches!(done, Done::Created | Done::Updated);
     let version = before.unwrap_or(0) + u64::from(writes);
     accepted.entries.push(EntryOutcome { kind: kind.clone(), id: id.clone(), version, done });
@@ -331,7 +409,7 @@ fn put(accepted: &mut Accepted, now: &str, mut resource: Value, target: Target, 
             id,
             version,
             last_updated: now.to_owned(),
-            event_time: origin.event_time.clone(),
+            event_time,
             json: resource.to_string(),
         },
         patient,

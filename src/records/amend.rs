@@ -1,19 +1,22 @@
-//! A translated resource is laid over the recorded one: what the source did not send stays, what it deleted goes.
+//! A translated resource is laid over the recorded one: what the source did not send stays, what it deleted goes, and of
+//! two words on the same thing the later counts, in whatever order they arrive.
 //!
 //! Lists are compared by what their source fields speak of: work numbers and other numbers, names by use, identifiers by
 //! system, participants by type. A list that nothing tells apart is the source's whole word on it.
 
 use serde_json::{Map, Value};
 
-use crate::translate::{Amendment, Cleared};
+use super::units::{self, Age, Unit, Units};
+use crate::translate::Amendment;
 
-/// Elements with alternatives, of which a resource has one.
-const CHOICES: [&str; 4] = ["deceased", "multipleBirth", "occurrence", "onset"];
-/// Elements whose parts come from several fields.
-const PARTS: [&str; 2] = ["hospitalization", "period"];
-
-/// Lays `new` over `recorded`.
-pub(super) fn amend(recorded: &Value, new: &mut Value, amendment: &Amendment) {
+/// Lays `new` over `recorded`. The times are those of the events that the two come from.
+pub(super) fn amend(
+    recorded: &Value,
+    recorded_time: Option<&str>,
+    new: &mut Value,
+    time: Option<&str>,
+    amendment: &Amendment,
+) {
     let (Some(recorded), Some(new)) = (recorded.as_object(), new.as_object_mut()) else { return };
     for list in &amendment.unite {
         if let (Some(Value::Array(old)), Some(Value::Array(items))) = (recorded.get(list), new.get_mut(list)) {
@@ -24,30 +27,29 @@ pub(super) fn amend(recorded: &Value, new: &mut Value, amendment: &Amendment) {
         }
     }
     if amendment.keep {
-        keep(recorded, new, amendment);
+        let (before, now) = (Age::of(recorded_time), Age::of(time));
+        let latest = if now.replaces(&before) { now.clone() } else { before.clone() };
+        let mut said = units::units(new, &now);
+        for (key, unit) in &mut said {
+            if amendment.weak.contains(key) {
+                unit.age = Age::Weak;
+            }
+        }
+        let merged = laid_over(units::units(recorded, &before), said, &now, amendment);
+        let mut head = head(new);
+        keep_source(recorded, &mut head);
+        *new = units::resource(head, merged, &latest);
+        in_error_has_no_status(new);
     }
 }
 
-fn keep(recorded: &Map<String, Value>, new: &mut Map<String, Value>, amendment: &Amendment) {
-    for (element, old) in recorded {
-        if matches!(element.as_str(), "resourceType" | "id" | "meta" | "text") {
-            continue;
-        }
-        if amendment.weak.contains(element) && !is_cleared(&amendment.cleared, element) {
-            new.insert(element.clone(), old.clone());
-            continue;
-        }
-        if let Some(value) = new.get_mut(element) {
-            keep_within(element, old, value, &amendment.cleared);
-        } else if !is_replaced(recorded, new, element) && !is_cleared(&amendment.cleared, element) {
-            new.insert(element.clone(), left(element, old, &amendment.cleared));
-        }
-        if new.get(element).is_some_and(is_nothing) {
-            new.remove(element);
-        }
+/// The first word on a resource, in the order in which later words on it are kept: which of its elements are defaults, and
+/// what the source deleted before it was known.
+pub(super) fn begin(new: &mut Value, time: Option<&str>, amendment: &Amendment) {
+    let nothing = Value::Object(Map::new());
+    if amendment.keep {
+        amend(&nothing, time, new, time, amendment);
     }
-    keep_source(recorded, new);
-    in_error_has_no_status(new);
 }
 
 /// What is the source's own stays so when another message adds to it.
@@ -59,107 +61,79 @@ fn keep_source(recorded: &Map<String, Value>, new: &mut Map<String, Value>) {
     }
 }
 
-/// What is left of a recorded element that the source did not send.
-fn left(element: &str, old: &Value, cleared: &[Cleared]) -> Value {
-    let mut nothing = if old.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
-    if !old.is_array() && !PARTS.contains(&element) {
-        return old.clone();
-    }
-    let known = matches!(element, "telecom" | "extension") || PARTS.contains(&element);
-    if !known {
-        return old.clone();
-    }
-    keep_within(element, old, &mut nothing, cleared);
-    nothing
+/// A resource that a message only mentions: all it says of it is a default.
+pub(super) fn mention(new: &mut Value) {
+    let Some(body) = new.as_object_mut() else { return };
+    let mut said = units::units(body, &Age::Weak);
+    said.iter_mut().for_each(|(_, unit)| unit.age = Age::Weak);
+    *body = units::resource(head(body), said, &Age::Unknown);
 }
 
-/// Whether another form of the element is there: `deceasedDateTime` for `deceasedBoolean`, `birthDate` for `_birthDate`.
-fn is_replaced(recorded: &Map<String, Value>, new: &Map<String, Value>, element: &str) -> bool {
-    let plain = element.strip_prefix('_').unwrap_or(element);
-    let choice = CHOICES.iter().find(|choice| plain.starts_with(**choice));
-    let by_choice = choice.is_some_and(|choice| {
-        new.keys().any(|other| other.trim_start_matches('_').starts_with(choice) && other != element)
-    });
-    let other_value = plain != element && new.get(plain).is_some_and(|value| Some(value) != recorded.get(plain));
-    let absent_before = format!("_{element}");
-    by_choice || other_value || (plain == element && new.contains_key(&absent_before))
+/// What is nobody's word.
+fn head(resource: &Map<String, Value>) -> Map<String, Value> {
+    let names = ["resourceType", "id", "meta", "text"];
+    let own = |name: &str| resource.get(name).map(|value| (name.to_owned(), value.clone()));
+    names.iter().filter_map(|name| own(name)).collect()
 }
 
-/// Whether the source deletes all of the element.
-fn is_cleared(cleared: &[Cleared], element: &str) -> bool {
-    let plain = element.strip_prefix('_').unwrap_or(element);
-    let choice = CHOICES.iter().find(|choice| plain.starts_with(**choice));
-    cleared.iter().filter(|cleared| cleared.usage.is_none()).any(|cleared| {
-        let name = cleared.element.as_str();
-        // An extension is one of many: `extension.valueString` does not say which, and so deletes none.
-        name != "extension" && (name == plain || choice.is_some_and(|choice| name.starts_with(choice)))
-            || name
-                .split_once('.')
-                .is_some_and(|(list, _)| list == plain && !PARTS.contains(&list) && list != "extension")
-    })
-}
-
-/// Keeps the parts and list items that `value` does not speak of.
-fn keep_within(element: &str, old: &Value, value: &mut Value, cleared: &[Cleared]) {
-    match (old, value) {
-        (Value::Object(old), Value::Object(parts)) if PARTS.contains(&element) => {
-            for (part, kept) in old {
-                let path = format!("{element}.{part}");
-                if !parts.contains_key(part) && !cleared.iter().any(|cleared| cleared.element == path) {
-                    parts.insert(part.clone(), kept.clone());
-                }
+fn laid_over(recorded: Units, said: Units, now: &Age, amendment: &Amendment) -> Units {
+    let mut merged: Units = Vec::new();
+    let deletes = |key: &str| {
+        amendment.cleared.iter().any(|cleared| units::is_deleted(key, &cleared.element, cleared.usage.as_deref()))
+    };
+    for (key, unit) in said {
+        let known = recorded.iter().find(|(other, _)| *other == key).map(|(_, unit)| unit);
+        let is_gone = deletes(&key) && now.replaces(known.map_or(&Age::Weak, |known| &known.age));
+        match known {
+            // A default stands where the source deletes what was known.
+            Some(known) if !(unit.age.replaces(&known.age) || is_gone && unit.age == Age::Weak) => {
+                let stays = !known.members.is_empty() || unit.age != Age::Weak;
+                let kept = if stays { with_more(known.clone(), &unit) } else { unit };
+                merged.push((key, kept));
             }
-            forward(parts);
+            Some(known) => merged.push((key, with_more(unit, known))),
+            None => merged.push((key, unit)),
         }
-        (Value::Array(old), Value::Array(items)) => {
-            if cleared.iter().any(|cleared| cleared.element == element && cleared.usage.is_none()) {
-                return;
-            }
-            let Some(subject) = subject_of(element) else { return };
-            let spoken: Vec<Option<String>> = items.iter().map(subject).collect();
-            let is_deleted = |item: &Value| {
-                element == "telecom"
-                    && cleared.iter().any(|cleared| {
-                        cleared.element == "telecom"
-                            && (cleared.usage.as_deref() == Some("work")) == (subject(item).as_deref() == Some("work"))
-                    })
-            };
-            let kept: Vec<Value> =
-                old.iter().filter(|item| !spoken.contains(&subject(item)) && !is_deleted(item)).cloned().collect();
-            items.extend(kept);
-        }
-        _ => {}
     }
+    for (key, unit) in recorded {
+        if merged.iter().any(|(other, _)| *other == key) {
+            continue;
+        }
+        // A default of which this word does not speak was only a guess of what it would say.
+        if unit.age == Age::Weak {
+            continue;
+        }
+        let is_gone = deletes(&key) && now.replaces(&unit.age);
+        merged.push(if is_gone { (key, deleted(now)) } else { (key, unit) });
+    }
+    for cleared in &amendment.cleared {
+        if let Some(key) = units::deleted_key(&cleared.element, cleared.usage.as_deref())
+            && !merged.iter().any(|(other, _)| *other == key)
+        {
+            merged.push((key, deleted(now)));
+        }
+    }
+    merged
 }
 
-/// A kept start that is after the new end is not kept.
-fn forward(period: &mut Map<String, Value>) {
-    let day = |name: &str| period.get(name).and_then(Value::as_str).and_then(|text| text.get(..10)).map(str::to_owned);
-    if let (Some(start), Some(end)) = (day("start"), day("end"))
-        && start > end
-    {
-        period.shift_remove("start");
-    }
-}
-
-type Subject = fn(&Value) -> Option<String>;
-
-/// What the items of a list speak of, for lists that several fields fill.
-fn subject_of(element: &str) -> Option<Subject> {
-    match element {
-        "identifier" => Some(|item| item.get("system").and_then(Value::as_str).map(str::to_owned)),
-        "telecom" => {
-            Some(|item| item.get("use").and_then(Value::as_str).filter(|usage| *usage == "work").map(str::to_owned))
+/// What goes with the same value stays with it: the time of birth with the date.
+fn with_more(mut unit: Unit, other: &Unit) -> Unit {
+    for (member, value) in other.members.iter().filter(|(member, _)| member.starts_with('_')) {
+        let plain = |unit: &Unit| {
+            let found = unit.members.iter().find(|(name, _)| Some(name.as_str()) == member.strip_prefix('_'));
+            found.map(|(_, value)| value.clone())
+        };
+        let same = plain(&unit).is_some() && plain(&unit) == plain(other);
+        if same && !unit.members.iter().any(|(name, _)| name == member) {
+            unit.members.push((member.clone(), value.clone()));
         }
-        "name" => Some(|item| item.get("use").and_then(Value::as_str).map(str::to_owned)),
-        "extension" => Some(|item| item.get("url").and_then(Value::as_str).map(str::to_owned)),
-        "participant" => Some(|item| item.pointer("/type/0/coding/0/code").and_then(Value::as_str).map(str::to_owned)),
-        _ => None,
     }
+    unit
 }
 
-fn is_nothing(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+/// A word that there is nothing.
+fn deleted(now: &Age) -> Unit {
+    Unit { members: Vec::new(), age: now.clone() }
 }
 
 /// ait-2: what was entered in error has no clinical status.
@@ -175,9 +149,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::translate::Cleared;
 
+    /// Without the times of its units.
     fn amended(recorded: Value, mut new: Value, amendment: &Amendment) -> Value {
-        amend(&recorded, &mut new, amendment);
+        amend(&recorded, Some("2026-01-01T00:00:00Z"), &mut new, Some("2026-01-02T00:00:00Z"), amendment);
+        if let Some(new) = new.as_object_mut() {
+            new.remove("meta");
+        }
         new
     }
 
@@ -243,5 +222,54 @@ mod tests {
         let new = json!({"result": [{"reference": "Observation/b"}, {"reference": "Observation/c"}]});
         let all = ["a", "b", "c"].map(|id| json!({"reference": format!("Observation/{id}")}));
         assert_eq!(amended(recorded, new, &amendment), json!({"result": all}));
+    }
+
+    /// Whatever the order, the record is the same.
+    #[test]
+    fn later_words_win_in_any_order() {
+        let telecom = |value: &str, usage: &str| json!({"value": value, "use": usage});
+        let weak = Amendment { weak: vec!["status".to_owned()], ..keeping(&[]) };
+        let words = [
+            (
+                "2026-01-01T00:00:00Z",
+                json!({"status": "in-progress", "class": "a", "period": {"start": "2026-01-01"},
+                "telecom": [telecom("1", "home"), telecom("2", "work")]}),
+                keeping(&[]),
+            ),
+            ("2026-01-02T00:00:00Z", json!({"status": "finished", "period": {"end": "2026-01-02"}}), keeping(&[])),
+            ("2026-01-03T00:00:00Z", json!({"status": "unknown", "class": "b"}), weak),
+            ("2026-01-04T00:00:00Z", json!({"class": "b", "gender": "male"}), keeping(&[("telecom", Some("home"))])),
+        ];
+        let take = |order: &[usize]| {
+            let mut record: Option<(Value, &str)> = None;
+            for at in order {
+                let (time, word, amendment) = &words[*at];
+                let mut new = word.clone();
+                record = Some(match record {
+                    None => {
+                        begin(&mut new, Some(time), amendment);
+                        (new, time)
+                    }
+                    Some((old, before)) => {
+                        amend(&old, Some(before), &mut new, Some(time), amendment);
+                        (new, time.max(&before))
+                    }
+                });
+            }
+            record.unwrap().0
+        };
+        let expected = take(&[0, 1, 2, 3]);
+        assert_eq!(expected["status"], "finished");
+        assert_eq!(expected["period"], json!({"start": "2026-01-01", "end": "2026-01-02"}));
+        assert_eq!(expected["telecom"], json!([{"value": "2", "use": "work"}]));
+        for a in 0..4 {
+            for b in (0..4).filter(|b| *b != a) {
+                for c in (0..4).filter(|c| ![a, b].contains(c)) {
+                    let d = 6 - a - b - c;
+                    assert_eq!(take(&[a, b, c, d]), expected, "{a} {b} {c} {d}");
+                    assert_eq!(take(&[a, b, a, c, d, b]), expected, "{a} {b} {c} {d} again");
+                }
+            }
+        }
     }
 }

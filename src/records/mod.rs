@@ -4,6 +4,8 @@ pub mod accept;
 mod amend;
 mod condition;
 pub mod index;
+mod merge;
 pub mod parameters;
 mod retire;
 mod shape;
+mod units;

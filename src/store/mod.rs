@@ -191,6 +191,17 @@ impl From<&peers::Peer> for PeerState {
 pub enum Change {
     /// Writes a new version of a resource and its search rows.
     PutResource(records::ResourceWrite),
+    /// A later event says the same of a resource: its time moves, its version stays.
+    ConfirmResource {
+        /// Resource type.
+        kind: String,
+        /// Logical id.
+        id: String,
+        /// The present version.
+        version: u64,
+        /// The later event's time.
+        event_time: Option<String>,
+    },
     /// Records a received message: its bytes, what became of it, its losses.
     RecordMessage(messages::MessageRecord),
     /// Adds what became of a message's fields to the totals.

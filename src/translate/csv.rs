@@ -169,6 +169,8 @@ impl CsvMapping {
                 origin: resource.origin,
             });
             rows.resource.push(ResourceRow {
+                always: Vec::new(),
+                clear: Vec::new(),
                 name: resource.name.clone(),
                 resource_type: resource.resource_type.clone(),
                 per: vec![ROW.to_owned()],

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::build::{Leaf, Target, Work};
+use super::build::{self, Leaf, Target, Work};
 
 const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
-/// The Provenance entry for the resources at `targets`. `recorded` is the time of the event: the translation reads no
+/// The Provenance entry, whose targets are still to be named. `recorded` is the time of the event: the translation reads no
 /// clock, and the store knows when it received the message.
-pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Timestamp>) -> Value {
+pub(crate) fn entry(work: &Work<'_>, recorded: Option<Timestamp>) -> Value {
     let order = work.order;
     let digest = crate::ids::sha256_hex(order.original);
     let setting = order.setting;
@@ -23,8 +23,7 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
     if let Some(sender) = sender(work) {
         agents.push(agent("author", json!({"display": sender})));
     }
-    let targets: Vec<Value> = targets.into_iter().map(|url| json!({"reference": url})).collect();
-    let mut resource = json!({"resourceType": "Provenance", "target": targets});
+    let mut resource = json!({"resourceType": "Provenance", "target": []});
     match recorded {
         Some(time) => resource["recorded"] = json!(crate::fhir::dates::instant(time)),
         None => {
@@ -39,6 +38,9 @@ pub(crate) fn entry(work: &Work<'_>, targets: Vec<String>, recorded: Option<Time
         original["display"] = json!(control_id);
     }
     resource["entity"] = json!([{"role": "source", "what": original}]);
+    if let Value::Object(body) = &mut resource {
+        build::fill(work, "Provenance", &["MSH", "EVN"], body);
+    }
     let id = crate::ids::derived(&[&setting.namespace, "Provenance", &digest]);
     json!({"fullUrl": format!("urn:uuid:{id}"), "resource": resource, "request": {"method": "POST", "url": "Provenance"}})
 }

@@ -116,7 +116,7 @@ fn translate_needs_no_node_and_tells_by_its_exit_code() {
     let refused: Vec<_> = told.iter().filter(|line| line.get("reason").is_some()).collect();
     assert_eq!(refused.len(), 1, "{told:?}");
     assert_eq!(refused[0]["input"], transfer.as_str());
-    assert!(refused[0]["reason"].as_str().unwrap().contains("ADT^A02"));
+    assert!(refused[0]["reason"].as_str().unwrap().contains("ADT^A17"));
     assert_eq!(told.iter().filter(|line| line.get("skipped").is_some()).count(), 1);
     for (file, written) in [("arrival.hl7.json", true), ("deep/results.hl7.json", true), ("transfer.hl7.json", false)] {
         assert_eq!(out.join(file).exists(), written, "{file}");

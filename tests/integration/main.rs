@@ -47,6 +47,7 @@ mod process_killed;
 mod process_serve;
 mod provenance;
 mod recipes;
+mod record_effects;
 mod records_accept;
 mod referral_door;
 mod referral_package;

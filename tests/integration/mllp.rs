@@ -171,9 +171,9 @@ async fn a_type_that_is_not_translated_is_stored_aside_with_its_reason() {
     assert_eq!((ack.code.as_str(), ack.control_id.as_str()), ("AA", "BV-1005"));
     let quarantined = site.quarantined();
     assert_eq!(quarantined.len(), 1);
-    assert_eq!(quarantined[0].kind, "ADT^A02");
+    assert_eq!(quarantined[0].kind, "ADT^A17");
     let reason = quarantined[0].reason.as_deref().unwrap();
-    assert!(reason.contains("ADT^A02") && reason.contains("ADT^A04"), "what it is and what there is: {reason}");
+    assert!(reason.contains("ADT^A17") && reason.contains("ADT^A04"), "what it is and what there is: {reason}");
     assert_eq!(site.count("Patient"), 0);
 }
 

@@ -61,8 +61,7 @@ async fn enhanced_mode_gets_the_commit_and_then_the_application_acknowledgement(
     assert!(site.messages().iter().any(|one| one.control_id.as_deref() == Some("E-4")), "taken all the same");
 
     // Stored, but nothing this release can file: the commit stands, the application says so.
-    let odd = TRANSFER.replace("ADT^A02", "BAR^P01");
-    assert_eq!(feed.send(&enhanced(&odd, "E-6", "AL", "AL")).await.code, "CA");
+    assert_eq!(feed.send(&enhanced(TRANSFER, "E-6", "AL", "AL")).await.code, "CA");
     let application = feed.ack().await;
     assert_eq!(application.code, "AE");
     assert!(application.error.is_some_and(|error| error.contains("MSH^1^9")));

@@ -225,7 +225,7 @@ fn no_allergy_segment_says_nothing_about_allergies() {
     let bundle = hl7v2::translate(&mappings(), &toronto(), message).unwrap().bundle;
     assert!(resources(&bundle, "AllergyIntolerance").is_empty());
     let kinds: Vec<&str> = watari::fhir::bundle::resources(&bundle).filter_map(watari::fhir::resource_type).collect();
-    assert_eq!(kinds, ["Patient", "Provenance"]);
+    assert_eq!(kinds, ["Patient", "MessageHeader", "Device", "Organization", "Provenance"]);
 }
 
 #[test]

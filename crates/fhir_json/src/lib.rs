@@ -10,11 +10,13 @@ use serde_json::{Number, Value};
 
 /// Resource types whose R4 and R4B structures agree, and which the node therefore accepts.
 pub const TYPES: &[&str] = &[
+    "Account",
     "AllergyIntolerance",
     "Appointment",
     "Binary",
     "Bundle",
     "CarePlan",
+    "CareTeam",
     "Communication",
     "Composition",
     "Condition",
@@ -25,9 +27,11 @@ pub const TYPES: &[&str] = &[
     "DocumentReference",
     "Encounter",
     "Endpoint",
+    "EpisodeOfCare",
     "FamilyMemberHistory",
     "HealthcareService",
     "Immunization",
+    "Linkage",
     "Location",
     "Medication",
     "MedicationAdministration",

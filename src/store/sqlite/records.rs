@@ -88,6 +88,21 @@ pub(super) fn put(connection: &Connection, write: &ResourceWrite) -> rusqlite::R
     Ok(())
 }
 
+/// Moves the time of the present version's event.
+pub(super) fn confirm(
+    connection: &Connection,
+    kind: &str,
+    id: &str,
+    version: u64,
+    event_time: Option<&str>,
+) -> rusqlite::Result<()> {
+    for table in ["resource", "resource_history"] {
+        let sql = format!("UPDATE {table} SET event_time = ?4 WHERE kind = ?1 AND id = ?2 AND version = ?3");
+        connection.prepare_cached(&sql)?.execute(params![kind, id, version, event_time])?;
+    }
+    Ok(())
+}
+
 fn forget_index(connection: &Connection, owner: i64) -> rusqlite::Result<()> {
     for sql in [
         "DELETE FROM search_token WHERE owner = ?1",

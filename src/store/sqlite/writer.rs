@@ -191,6 +191,9 @@ fn holds(connection: &Connection, expect: &Expect) -> rusqlite::Result<bool> {
 fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::PutResource(write) => super::records::put(connection, write),
+        Change::ConfirmResource { kind, id, version, event_time } => {
+            super::records::confirm(connection, kind, id, *version, event_time.as_deref())
+        }
         Change::RecordMessage(message) => super::messages::record(connection, message),
         // Written once for the group, when all its acts are known to stand.
         Change::CountLosses(_) => Ok(()),

@@ -8,7 +8,7 @@ use super::resources::Instance;
 use crate::translate::Amendment;
 use crate::translate::setting::percent;
 
-/// Writes all entries but Provenance.
+/// Writes the entries of the resources that messages name.
 ///
 /// A message that speaks for demographics writes the Patient; any other makes one only where it is missing, so that a
 /// result does not overwrite a fuller registration. So it is with a visit that is only mentioned. Clinical resources are written by their derived identifier: the same
@@ -19,14 +19,19 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
         let is_patient = at == 0;
         let (system, value) = instance.key;
         let mut body = instance.body;
-        if !is_patient {
+        let kind = &instance.row.resource_type;
+        if !has_identifier(kind) {
+            let request = json!({"method": "POST", "url": kind});
+            entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
+            continue;
+        }
+        if kind != "Patient" {
             let own = json!({"system": system, "value": value});
             match body.get_mut("identifier") {
                 Some(Value::Array(identifiers)) => identifiers.insert(0, own),
                 _ => drop(body.insert("identifier".to_owned(), json!([own]))),
             }
         }
-        let kind = &instance.row.resource_type;
         let query = conditional_query(&system, &value);
         let mentioned = if is_patient { !work.order.row.demographics } else { instance.row.mentioned };
         let request = if mentioned {
@@ -36,15 +41,24 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
         };
         entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
     }
-    for mut party in work.take_parties() {
+    entries
+}
+
+/// The people and places met on the way, made where they are missing.
+pub(crate) fn parties<'w>(work: &'w Work<'_>) -> impl Iterator<Item = Value> + 'w {
+    work.take_parties().into_iter().map(|mut party| {
         if let Value::Object(body) = &mut party.resource {
             profiles::state(work.order.rules, body);
         }
         let kind = party.resource["resourceType"].clone();
         let request = json!({"method": "POST", "url": kind, "ifNoneExist": party.query});
-        entries.push(json!({"fullUrl": party.full_url, "resource": party.resource, "request": request}));
-    }
-    entries
+        json!({"fullUrl": party.full_url, "resource": party.resource, "request": request})
+    })
+}
+
+/// Types without `identifier`: of these a message makes its own, found again by their derived id.
+fn has_identifier(kind: &str) -> bool {
+    !matches!(kind, "MessageHeader" | "Linkage" | "Provenance")
 }
 
 /// What the entries leave as it is recorded.

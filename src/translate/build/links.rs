@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::{Context, Work};
 use super::ledger::Target;
-use super::resources::Instance;
+use super::resources::{self, Instance, Site};
 use crate::translate::rows::file::LinkRow;
 use crate::translate::rows::path::{Path, Slots};
 use crate::translate::rows::reference::FieldRefs;
@@ -15,14 +15,19 @@ use crate::translate::trace::{self, By, Maker};
 /// Sets the references between resources. Where one is wanted and several are as near, none is taken.
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
     let mut known: Known = HashMap::new();
+    let mut places = HashMap::new();
     for instance in instances.iter() {
         let made = known.entry(instance.row.name.clone()).or_default();
         made.all.push(instance.full_url.clone());
         made.by_group.entry(instance.group).or_default().push(instance.full_url.clone());
+        places.insert(instance.full_url.clone(), (instance.group, instance.segment));
     }
     let named = named(work, instances);
     for (at, instance) in instances.iter_mut().enumerate() {
         for (row, link) in instance.row.link.iter().enumerate() {
+            if !holds(work, instance, link) {
+                continue;
+            }
             let found = match named.get(&(at, row)) {
                 Some(found) => found.clone(),
                 None if link.same.is_empty() => nearest(work, instance.group, &known, &link.to),
@@ -30,9 +35,10 @@ pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
             };
             let wanted: &[String] = if link.path.grows() || found.len() == 1 { &found } else { &[] };
             for url in wanted.iter().filter(|url| **url != instance.full_url) {
+                let beside = beside(work, link, instance, places.get(url).copied());
                 let maker = || Maker::of(By::Link, link.origin);
                 trace::step(work.order.trace, instance.number, &mut instance.body, maker, |body| {
-                    set_reference(&link.path, url, body);
+                    set_reference(&link.path, url, beside.as_ref(), body);
                 });
             }
         }
@@ -68,8 +74,33 @@ fn text(work: &Work<'_>, instance: &Instance<'_>, fields: &FieldRefs) -> Option<
     Context::new(work, instance.group, instance.segment, &target).first_text(fields)
 }
 
-fn set_reference(path: &Path, url: &str, body: &mut Map<String, Value>) {
-    path.place(body, json!({"reference": url}), None, &mut Slots::new());
+fn holds(work: &Work<'_>, instance: &Instance<'_>, link: &LinkRow) -> bool {
+    let target = Target { resource: instance.number, path: link.path.plain() };
+    let context = Context::new(work, instance.group, instance.segment, &target);
+    link.when.iter().all(|condition| context.holds(condition))
+}
+
+/// What stands beside a reference: what the row says, and what its own rows read from the other resource's segment.
+fn beside(
+    work: &Work<'_>,
+    link: &LinkRow,
+    instance: &Instance<'_>,
+    place: Option<(usize, Option<usize>)>,
+) -> Option<Value> {
+    let mut beside = link.with.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some((group, Some(segment))) = place {
+        let kind = format!("{}.{}", instance.row.resource_type, link.path.first());
+        let site = Site { work, kind: &kind, number: instance.number, group, segment };
+        let mut slots = Slots::new();
+        for row in &link.rows {
+            resources::apply(&site, row, &mut beside, &mut slots);
+        }
+    }
+    (!beside.is_empty()).then_some(Value::Object(beside))
+}
+
+fn set_reference(path: &Path, url: &str, beside: Option<&Value>, body: &mut Map<String, Value>) {
+    path.place(body, json!({"reference": url}), beside, &mut Slots::new());
 }
 
 /// What each row made.
@@ -83,7 +114,17 @@ struct Made {
 }
 
 fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Vec<String> {
-    let made: Vec<&Made> = names.iter().filter_map(|name| known.get(name)).collect();
+    let of_name = |name: &String| -> Vec<&Made> {
+        match name.strip_suffix('*') {
+            None => known.get(name).into_iter().collect(),
+            Some(beginning) => {
+                let mut made: Vec<_> = known.iter().filter(|(name, _)| name.starts_with(beginning)).collect();
+                made.sort_by_key(|(name, _)| name.as_str());
+                made.into_iter().map(|(_, made)| made).collect()
+            }
+        }
+    };
+    let made: Vec<&Made> = names.iter().flat_map(of_name).collect();
     if made.is_empty() {
         return Vec::new();
     }

@@ -1,10 +1,13 @@
 //! What the codes and words of a source say together, which no single row can see: a diagnosis with its modifiers, and an
 //! allergy entry that says there is none.
 
+use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::context::Work;
 use super::resources::Instance;
+use crate::fhir::systems;
+use crate::translate::datatypes::attachment;
 
 const PREFIX: &str = "http://jpfhir.jp/fhir/core/Extension/StructureDefinition/JP_Condition_DiseasePrefixModifier";
 const POSTFIX: &str = "http://jpfhir.jp/fhir/core/Extension/StructureDefinition/JP_Condition_DiseasePostfixModifier";
@@ -16,6 +19,8 @@ pub(crate) fn read(work: &Work<'_>, instance: &mut Instance<'_>) {
     match instance.row.resource_type.as_str() {
         "Condition" => condition(&mut instance.body),
         "AllergyIntolerance" => allergy(work, instance.number, &mut instance.body),
+        "Appointment" => appointment(&mut instance.body),
+        "DocumentReference" => document(&mut instance.body),
         _ => {}
     }
 }
@@ -135,6 +140,59 @@ fn allergy(work: &Work<'_>, number: usize, body: &mut Map<String, Value>) {
             );
         }
     }
+}
+
+/// An appointment that tells when it begins and how long it takes tells when it ends. Where it does not, the end is absent
+/// and says so: R4 wants both or neither (app-2).
+fn appointment(body: &mut Map<String, Value>) {
+    let time = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (start, end) = (time("start"), time("end"));
+    let absent = || json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
+    match (start, end) {
+        (Some(start), None) => match body.get("minutesDuration").and_then(Value::as_i64).and_then(|m| after(&start, m))
+        {
+            Some(end) => drop(body.insert("end".to_owned(), json!(end))),
+            None => drop(body.insert("_end".to_owned(), absent())),
+        },
+        (None, Some(_)) => drop(body.insert("_start".to_owned(), absent())),
+        _ => {}
+    }
+}
+
+/// The same offset, `minutes` later.
+fn after(start: &str, minutes: i64) -> Option<String> {
+    let at: jiff::Timestamp = start.parse().ok()?;
+    let later = at.checked_add(jiff::SignedDuration::from_mins(minutes)).ok()?;
+    let offset = start.get(start.len().checked_sub(6)?..)?;
+    let (hours, rest): (i32, i32) = (offset.get(1..3)?.parse().ok()?, offset.get(4..6)?.parse().ok()?);
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    let zone = jiff::tz::Offset::from_seconds(sign * (hours * 3600 + rest * 60)).ok()?;
+    Some(format!("{}{offset}", zone.to_datetime(later).strftime("%Y-%m-%dT%H:%M:%S")))
+}
+
+/// The lines of a text are one text.
+fn document(body: &mut Map<String, Value>) {
+    let Some(Value::Array(contents)) = body.get_mut("content") else { return };
+    let engine = base64::engine::general_purpose::STANDARD;
+    let plain = |content: &Value| {
+        let attachment = content.get("attachment")?;
+        let is_plain = attachment.get("contentType").and_then(Value::as_str) == Some(attachment::PLAIN);
+        engine.decode(attachment.get("data")?.as_str().filter(|_| is_plain)?).ok()
+    };
+    let mut joined: Vec<Value> = Vec::new();
+    for content in contents.drain(..) {
+        match (joined.last().and_then(plain), plain(&content)) {
+            (Some(mut text), Some(line)) => {
+                text.push(b'\n');
+                text.extend(line);
+                if let Some(last) = joined.last_mut() {
+                    last["attachment"]["data"] = json!(engine.encode(text));
+                }
+            }
+            _ => joined.push(content),
+        }
+    }
+    *contents = joined;
 }
 
 /// Capitals, single spaces, no full stop.

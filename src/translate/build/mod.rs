@@ -14,7 +14,7 @@ mod repeats;
 mod resources;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::hl7v2::message::Message;
 use super::losses::LossReport;
@@ -30,6 +30,7 @@ pub(crate) use entries::conditional_query;
 pub(crate) use ledger::{Leaf, Target};
 pub(crate) use piece::Piece;
 pub(crate) use profiles::state as state_profile;
+pub(crate) use resources::fill_from as fill;
 
 /// What is to be built, and from what.
 pub(crate) struct Order<'a> {
@@ -77,8 +78,11 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     let event_time = work.first_time(&order.row.event_time).or(order.fallback_time);
     let amendments = entries::amendments(&instances);
     let mut entries = entries::write(&work, instances);
-    let said = entries.iter().filter_map(|entry| entry["fullUrl"].as_str()).map(str::to_owned).collect();
-    entries.push(provenance::entry(&work, said, event_time));
+    let mut provenance = provenance::entry(&work, event_time);
+    entries.extend(entries::parties(&work));
+    let said = entries.iter().filter_map(|entry| entry["fullUrl"].as_str());
+    provenance["resource"]["target"] = said.map(|url| json!({"reference": url})).collect();
+    entries.push(provenance);
     provenance::book(&work);
     let warnings = work.warnings();
     let losses = work.ledger.close(order.message, order.column, &|segment| order.rules.knows_segment(segment));

@@ -24,7 +24,7 @@ pub(crate) struct Instance<'a> {
     /// Its number in the account.
     pub number: usize,
     pub group: usize,
-    /// The segment it is made for, if it is made for one.
+    /// The segment it is made for, or the first of its group.
     pub segment: Option<usize>,
     pub body: Map<String, Value>,
     /// Elements that the source deletes.
@@ -47,8 +47,13 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
         for Place { group, segment, identity } in identity::places(work, row) {
             number += 1;
             let Content { body, cleared, weak } = content(work, row, number, group, segment);
-            let key = match instances.first() {
+            let patient = patient_of(work, &instances, group);
+            let key = match patient {
                 None => patient_key(work, &body)?,
+                Some(_) if row.resource_type == "Patient" => match patient_key(work, &body) {
+                    Ok(key) => key,
+                    Err(_) => continue,
+                },
                 Some(patient) => clinical_key(work, row, &identity, patient, &used),
             };
             if !used.insert(key.1.clone())
@@ -65,8 +70,10 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
                 continue;
             }
             let full_url = full_url(work, row, &key);
+            let segment = segment.or_else(|| work.groups[group].segments.first().copied());
             instances.push(Instance { row, number, group, segment, body, cleared, weak, full_url, key });
-            if instances.len() == 1 {
+            // Where groups do not tell whose segments are whose, a message is about its first patient only.
+            if instances.len() == 1 && group == 0 {
                 break;
             }
         }
@@ -75,6 +82,19 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
         }
     }
     Ok(instances)
+}
+
+/// The patient a resource of this group is about: the group's, or the one before it.
+fn patient_of<'i, 'a>(work: &Work<'_>, instances: &'i [Instance<'a>], group: usize) -> Option<&'i Instance<'a>> {
+    let patients = || instances.iter().filter(|instance| instance.row.resource_type == "Patient");
+    let mut level = Some(group);
+    while let Some(at) = level {
+        if let Some(found) = patients().find(|patient| patient.group == at) {
+            return Some(found);
+        }
+        level = work.groups[at].parent;
+    }
+    patients().next()
 }
 
 fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(String, String)) -> String {
@@ -87,8 +107,17 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
     let Content { body, cleared, weak } = &mut content;
     body.insert("resourceType".to_owned(), json!(row.resource_type));
     let trace = work.order.trace;
-    let always = || Maker::of(By::Fixed, row.origin);
-    trace::step(trace, number, body, always, |body| body.extend(row.fixed.clone()));
+    let fixed = || Maker::of(By::Fixed, row.origin);
+    trace::step(trace, number, body, fixed, |body| body.extend(row.fixed.clone()));
+    let target = Target { resource: number, path: row.resource_type.clone() };
+    let context = Context::new(work, group, segment, &target);
+    for always in &row.always {
+        let maker = || Maker::of(By::Default, always.origin);
+        trace::step(trace, number, body, maker, |body| fill(&context, always, body));
+    }
+    for clear in row.clear.iter().filter(|clear| clear.when.iter().all(|condition| context.holds(condition))) {
+        cleared.push(Cleared { element: clear.element.clone(), usage: None });
+    }
     for from in &row.from {
         for index in sources(work, from, group, segment) {
             let mut slots = Slots::new();
@@ -102,8 +131,6 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
             }
         }
     }
-    let target = Target { resource: number, path: row.resource_type.clone() };
-    let context = Context::new(work, group, segment, &target);
     for default in &row.default {
         let maker = || Maker::of(By::Default, default.origin);
         let filled = trace::step(trace, number, body, maker, |body| fill(&context, default, body));
@@ -112,6 +139,18 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
         }
     }
     content
+}
+
+/// Applies the rows of all segments of these names to a resource that stands for the message.
+pub(crate) fn fill_from(work: &Work<'_>, kind: &str, names: &[&str], body: &mut Map<String, Value>) {
+    for (segment, content) in work.order.message.segments.iter().enumerate() {
+        if names.contains(&content.name.as_str()) {
+            let (site, mut slots) = (Site { work, kind, number: 0, group: 0, segment }, Slots::new());
+            for row in work.order.rules.rows(&content.name, kind) {
+                apply(&site, row, body, &mut slots);
+            }
+        }
+    }
 }
 
 /// What the segments make of a resource.
@@ -137,8 +176,12 @@ fn deleted(row: &Row) -> Cleared {
 }
 
 /// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it if it has
-/// none of its own, `>OBX` of the groups within it.
+/// none of its own, `>OBX` of the groups within it, `*EVN` of the whole message.
 fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Vec<usize> {
+    if let Some(name) = from.strip_prefix('*') {
+        let segments = work.order.message.segments.iter().enumerate();
+        return segments.filter(|(_, segment)| segment.name == name).map(|(index, _)| index).collect();
+    }
     if let Some(name) = from.strip_prefix('^') {
         let has_own = work.own(group, name).next().is_some();
         return work.above(group, name).filter(|_| !has_own).into_iter().collect();
@@ -148,17 +191,20 @@ fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) ->
     }
     match segment.filter(|index| work.order.message.segments[*index].name == from) {
         Some(index) => vec![index],
+        // A site's own segment stands in no group of the standard's, and then speaks for all of them.
+        None if from.starts_with('Z') && work.own(group, from).next().is_none() => work.own(0, from).collect(),
         None => work.own(group, from).collect(),
     }
 }
 
 /// The resource and segment that a row is applied to.
-struct Site<'a> {
-    work: &'a Work<'a>,
-    kind: &'a str,
-    number: usize,
-    group: usize,
-    segment: usize,
+pub(crate) struct Site<'a> {
+    pub work: &'a Work<'a>,
+    /// What the report calls the resource.
+    pub kind: &'a str,
+    pub number: usize,
+    pub group: usize,
+    pub segment: usize,
 }
 
 impl Site<'_> {
@@ -175,7 +221,7 @@ impl Site<'_> {
 }
 
 /// Applies one row. An element that holds one value keeps the first it got.
-fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut Slots) {
+pub(crate) fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut Slots) {
     let Site { work, kind, number, group, segment: index } = *site;
     let repetitions = work.order.message.segments[index].field(usize::from(row.field));
     if repetitions.is_empty() {
@@ -218,7 +264,7 @@ fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut 
     for placed in datatypes::convert(row, &context, &pieces[..taken]) {
         match placed.path.and_then(datatypes::path_of) {
             Some(path) => path.place(body, placed.value, None, slots),
-            None => row.path.place(body, placed.value, row.with.as_ref(), slots),
+            None => row.path.place_around(body, placed.value, row.with.as_ref(), row.around.as_ref(), slots),
         }
     }
 }
@@ -269,7 +315,10 @@ fn clinical_key(
     used: &HashSet<String>,
 ) -> (String, String) {
     let setting = work.order.setting;
-    let mut all = vec![setting.namespace.as_str(), row.resource_type.as_str(), &patient.key.0, &patient.key.1];
+    let mut all = vec![setting.namespace.as_str(), row.resource_type.as_str()];
+    if !is_shared(&row.resource_type) {
+        all.extend([patient.key.0.as_str(), &patient.key.1]);
+    }
     all.extend(parts.iter().map(String::as_str));
     if let Some(history) = work.order.history {
         all.extend(["history", history]);
@@ -285,6 +334,11 @@ fn clinical_key(
         value = crate::ids::derived(&numbered);
     }
     (system, value)
+}
+
+/// Things that are nobody's in particular: two patients may have the same insurer.
+fn is_shared(kind: &str) -> bool {
+    matches!(kind, "Organization" | "Practitioner" | "Location" | "Device" | "MessageHeader")
 }
 
 /// `AllergyIntolerance` → `allergy-intolerance`.

@@ -1,16 +1,31 @@
-//! ED, RP → Attachment.
+//! ED, RP, and text in OBX-5 → Attachment.
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use super::text::clean;
 use crate::translate::build::{Context, Piece};
 
-/// The value of an OBX by OBX-2.
+/// Text as an attachment.
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// OBX-5 by OBX-2: encapsulated data, a pointer, or the text itself.
 pub(crate) fn of(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     match context.text("OBX-2").as_deref() {
         Some("RP") => rp(piece),
-        _ => ed(piece),
+        Some("TX" | "FT" | "ST") => text(piece),
+        Some("ED") | None => ed(piece),
+        Some(_) => {
+            piece.drop_all("a value that is no part of a document");
+            None
+        }
     }
+}
+
+fn text(piece: &Piece<'_>) -> Option<Value> {
+    let text = piece.take_whole().and_then(|text| clean(&text))?;
+    let data = base64::engine::general_purpose::STANDARD.encode(text);
+    Some(json!({"contentType": PLAIN, "data": data}))
 }
 
 /// RP: pointer, application, type, subtype. Where the pointer is no address by itself it is one only within its

@@ -30,6 +30,9 @@ pub(crate) fn concept(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Op
         coding["system"] = json!(system_address(context, name, &code));
     }
     rename(row, context, &mut concept);
+    for coding in concept.get_mut("coding").and_then(Value::as_array_mut).into_iter().flatten() {
+        name(context, coding);
+    }
     Some(concept)
 }
 
@@ -179,7 +182,9 @@ fn from_table(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Val
         coding.insert("system".to_owned(), json!(system));
     }
     coding.insert("code".to_owned(), json!(code));
-    Some(Value::Object(coding))
+    let mut coding = Value::Object(coding);
+    name(context, &mut coding);
+    Some(coding)
 }
 
 /// The coding at a triplet, booked; `None` if it has no code.
@@ -206,6 +211,16 @@ pub(crate) fn source_coding(
         coding.insert("display".to_owned(), json!(display));
     }
     Some(Value::Object(coding))
+}
+
+/// The name that the code system itself gives, where the source gives none.
+fn name(context: &Context<'_>, coding: &mut Value) {
+    if coding.get("display").is_none()
+        && let (Some(system), Some(code)) = (coding["system"].as_str(), coding["code"].as_str())
+        && let Some(display) = context.rules.display(system, code)
+    {
+        coding["display"] = json!(display);
+    }
 }
 
 /// The address of a coding system by its name in a message.

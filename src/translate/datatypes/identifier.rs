@@ -9,8 +9,8 @@ use crate::fhir::systems;
 use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
 
-/// CX → Identifier.
-pub(crate) fn cx(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+/// CX → Identifier. `value` of the row names the system of numbers that name no issuer; without it they are patients'.
+pub(crate) fn cx(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let Some(value) = piece.take(1).and_then(|text| clean(&text)) else {
         piece.drop_all("an identifier without a value");
         return None;
@@ -25,23 +25,111 @@ pub(crate) fn cx(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     if let Some(version) = health_card_version(piece, kind.as_deref()) {
         identifier.insert("extension".to_owned(), json!([version]));
     }
-    if let Some(kind) = kind.as_deref().filter(|kind| is_code(kind)) {
-        let coding = json!({"system": format!("{}0203", systems::V2), "code": kind});
-        identifier.insert("type".to_owned(), json!({"coding": [coding]}));
-    }
-    identifier.insert("system".to_owned(), json!(cx_system(context, piece, kind.as_deref(), &issuers)));
+    identifier.extend(typed(context, kind.as_deref()));
+    let (system, is_published) = cx_system(row, context, piece, kind.as_deref(), &issuers);
+    identifier.insert("system".to_owned(), json!(system));
     identifier.insert("value".to_owned(), json!(value));
     if let Some(period) = time::bounds(context, piece, 7, 8) {
         identifier.insert("period".to_owned(), period);
     }
-    if let Some(assigner) = piece.component(6).take(1).and_then(|text| clean(&text)) {
-        identifier.insert("assigner".to_owned(), json!({"display": assigner}));
+    let facility = piece.component(6).take(1).and_then(|text| clean(&text));
+    let assigner = if is_published { None } else { assigner(context, &piece.component(4)) };
+    match (assigner, facility) {
+        (Some(assigner), facility) => {
+            // The authority is who issued it; the facility is where.
+            if facility.is_some() {
+                piece.drop_part(6, "the element names the authority that issued the identifier (CX.4)");
+            }
+            identifier.insert("assigner".to_owned(), assigner);
+        }
+        (None, Some(facility)) => {
+            identifier.insert("assigner".to_owned(), json!({"display": facility}));
+        }
+        (None, None) => {}
     }
     Some(Value::Object(identifier))
 }
 
+/// An identifier's type of table 0203, alone.
+pub(crate) fn typed(context: &Context<'_>, kind: Option<&str>) -> Map<String, Value> {
+    let mut identifier = Map::new();
+    if let Some(kind) = kind.filter(|kind| is_code(kind)) {
+        let system = format!("{}0203", systems::V2);
+        let mut coding = json!({"system": system, "code": kind});
+        if let Some(display) = context.rules.display(&system, kind) {
+            coding["display"] = json!(display);
+        }
+        identifier.insert("type".to_owned(), json!({"coding": [coding]}));
+    }
+    identifier
+}
+
+/// The authority that issued an identifier, as an Organization. Only where it has an address of its own: a name alone is
+/// the name of the system already.
+pub(crate) fn assigner(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
+    hd.get(2)?;
+    super::organization::of_hd(context, hd)
+}
+
+/// DLN → Identifier: number, issuer, last day.
+pub(crate) fn licence(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let value = piece.take(1).and_then(|text| clean(&text))?;
+    let mut identifier = typed(context, Some("DL"));
+    let issuer = piece.take(2).and_then(|text| clean(&text));
+    let name = issuer.map_or("drivers-license".to_owned(), |issuer| format!("drivers-license-{issuer}"));
+    identifier.insert("system".to_owned(), json!(context.setting.identifier_system(&name)));
+    identifier.insert("value".to_owned(), json!(value));
+    if let Some(period) = time::bounds(context, piece, 0, 3) {
+        identifier.insert("period".to_owned(), period);
+    }
+    Some(Value::Object(identifier))
+}
+
+/// PLN → Identifier: number, type, issuer, last day.
+pub(crate) fn provider_number(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let value = piece.take(1).and_then(|text| clean(&text))?;
+    let mut identifier = typed(context, piece.take(2).as_deref());
+    let issuer = piece.take(3).and_then(|text| clean(&text));
+    let name = issuer.map_or("practitioner".to_owned(), |issuer| format!("practitioner-{issuer}"));
+    identifier.insert("system".to_owned(), json!(context.setting.identifier_system(&name)));
+    identifier.insert("value".to_owned(), json!(value));
+    if let Some(period) = time::bounds(context, piece, 0, 4) {
+        identifier.insert("period".to_owned(), period);
+    }
+    Some(Value::Object(identifier))
+}
+
+/// CWE → Identifier: code and system.
+pub(crate) fn coded(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let value = piece.take(1).and_then(|text| clean(&text))?;
+    let system = match piece.take(3) {
+        Some(name) => super::coded::system_address(context, &name, &value),
+        None => context.setting.identifier_system("resource"),
+    };
+    Some(json!({"system": system, "value": value}))
+}
+
+/// HD → uri: its own where it has one, else one within the institution's namespace.
+pub(crate) fn uri(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let universal = super::organization::universal(piece);
+    let address = universal.filter(|identifier| identifier.get("system").is_some());
+    if let Some(address) = address.and_then(|identifier| identifier.get("value").cloned()) {
+        return Some(address);
+    }
+    let name = piece.take(1).and_then(|text| clean(&text))?;
+    let kind = row.value.as_ref().and_then(Value::as_str).unwrap_or("application");
+    Some(json!(context.setting.identifier_system(&format!("{kind}-{name}"))))
+}
+
 /// The system of a CX: a published one by type and issuer, the issuer's own, or the institution's.
-fn cx_system(context: &Context<'_>, piece: &Piece<'_>, kind: Option<&str>, issuers: &[String]) -> String {
+/// Whether it is a published one comes with it.
+fn cx_system(
+    row: &Row,
+    context: &Context<'_>,
+    piece: &Piece<'_>,
+    kind: Option<&str>,
+    issuers: &[String],
+) -> (String, bool) {
     if let Some(kind) = kind {
         let mut issuers = issuers.to_vec();
         // A health card that names no issuer is the province's the hospital stands in.
@@ -52,11 +140,13 @@ fn cx_system(context: &Context<'_>, piece: &Piece<'_>, kind: Option<&str>, issue
             for part in [4, 9, 10] {
                 piece.book(part);
             }
-            return system.to_owned();
+            return (system.to_owned(), true);
         }
     }
     piece.book(4);
-    authority(context, &piece.component(4)).unwrap_or_else(|| context.setting.patient_system())
+    let named = row.value.as_ref().and_then(Value::as_str);
+    let own = || named.map_or_else(|| context.setting.patient_system(), |name| context.setting.identifier_system(name));
+    (authority(context, &piece.component(4)).unwrap_or_else(own), false)
 }
 
 /// HD → the address of a system: the universal id where it is one, else the name within the institution's namespace.

@@ -8,7 +8,9 @@ pub(crate) mod identifier;
 pub(crate) mod name;
 pub(crate) mod number;
 pub(crate) mod observation;
+pub(crate) mod organization;
 pub(crate) mod party;
+pub(crate) mod place;
 pub(crate) mod prescription;
 pub(crate) mod quantity;
 pub(crate) mod telecom;
@@ -95,10 +97,19 @@ pub enum Kind {
     Language,
     /// XCN → Reference(Practitioner), and the Practitioner.
     Practitioner,
-    /// PL → Reference(Location), and the Location.
+    /// PL (`value`: HD, DLD) → Reference(Location), and a Location for each level of it.
     Location,
-    /// XON → Reference by name.
+    /// XON (`value`: HD, CWE) → Reference(Organization), and the Organization.
     Organization,
+    /// DLN → Identifier.
+    DLN,
+    /// PLN → Identifier.
+    PLN,
+    /// CWE → Identifier.
+    CodedIdentifier,
+    /// HD → uri, within the institution's namespace where it has none.
+    #[serde(rename = "uri")]
+    Uri,
     /// OBX-7 → referenceRange.
     ReferenceRange,
     /// OBX-5 by OBX-2 → value[x], component or note.
@@ -107,7 +118,7 @@ pub enum Kind {
     /// A result as it is written in one cell, with its unit elsewhere → value[x], read as NM is.
     #[serde(rename = "result")]
     Result,
-    /// ED or RP → Attachment.
+    /// OBX-5 by OBX-2 (ED, RP, text) → Attachment.
     Attachment,
     /// `value`, when the field holds something.
     #[serde(rename = "fixed")]
@@ -171,7 +182,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         return None;
     }
     match row.kind {
-        Kind::CX => identifier::cx(context, piece),
+        Kind::CX => identifier::cx(row, context, piece),
         Kind::Identifier => identifier::ei(row, context, piece),
         Kind::DicomUid => identifier::dicom_uid(piece),
         Kind::RpNumber => prescription::rp_number(piece),
@@ -179,7 +190,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::Display => coded::display(piece),
         Kind::XPN => name::xpn(context, piece),
         Kind::XAD => address::xad(context, piece),
-        Kind::XTN => telecom::xtn(row, piece),
+        Kind::XTN => telecom::xtn(row, context, piece),
         Kind::CodeableConcept => coded::concept(row, context, piece),
         Kind::Language => coded::language(row, context, piece),
         Kind::BoundConcept => coded::bound_concept(row, context, piece),
@@ -195,8 +206,12 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::Quantity => quantity::with_unit_field(row, context, piece),
         Kind::CQ => quantity::cq(context, piece),
         Kind::Duration => quantity::duration(context, piece),
-        Kind::Location => party::location(context, piece),
-        Kind::Organization => party::organization(piece),
+        Kind::Location => place::location(row, context, piece),
+        Kind::Organization => organization::organization(row, context, piece),
+        Kind::DLN => identifier::licence(context, piece),
+        Kind::PLN => identifier::provider_number(context, piece),
+        Kind::CodedIdentifier => identifier::coded(context, piece),
+        Kind::Uri => identifier::uri(row, context, piece),
         Kind::ReferenceRange => quantity::reference_range(context, piece),
         Kind::Attachment => attachment::of(context, piece),
         Kind::Fixed => {

@@ -1,14 +1,13 @@
-//! XCN → Practitioner, PL → Location, XON → a name.
+//! XCN → Practitioner.
 //!
-//! A person or place with an id becomes a resource of its own, made only where it is missing; without an id it stays a
-//! name beside the reference, for a name alone does not tell two people apart.
+//! A person with an id becomes a resource of its own, made only where it is missing; without an id it stays a name beside
+//! the reference, for a name alone does not tell two people apart.
 
 use serde_json::{Map, Value, json};
 
-use super::identifier::authority;
+use super::identifier::{assigner, authority, typed};
 use super::name::of_xcn;
 use super::text::clean;
-use crate::fhir::systems;
 use crate::translate::build::{Context, Piece};
 
 /// The repetitions of an XCN field → one reference per person. JAHIS repeats a person's name in another script: a phonetic
@@ -29,7 +28,8 @@ pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<
                         .unwrap_or_else(|| context.setting.identifier_system("practitioner"))
                 });
                 let kind = id.as_ref().and_then(|_| piece.take(13));
-                people.push(Person { id, system, kind, names: name.into_iter().collect() });
+                let assigner = id.as_ref().and_then(|_| assigner(context, &piece.component(9)));
+                people.push(Person { id, system, kind, assigner, names: name.into_iter().collect() });
             }
         }
     }
@@ -47,6 +47,7 @@ struct Person {
     id: Option<String>,
     system: Option<String>,
     kind: Option<String>,
+    assigner: Option<Value>,
     names: Vec<Value>,
 }
 
@@ -55,12 +56,10 @@ impl Person {
         let display = self.names.first().map(display_name);
         let mut reference = Map::new();
         if let (Some(id), Some(system)) = (&self.id, &self.system) {
-            let mut identifier = json!({"system": system, "value": id});
-            if let Some(kind) = &self.kind
-                && super::coded::is_code(kind)
-            {
-                identifier["type"] = json!({"coding": [{"system": format!("{}0203", systems::V2), "code": kind}]});
-            }
+            let mut identifier = typed(context, self.kind.as_deref());
+            identifier.insert("system".to_owned(), json!(system));
+            identifier.insert("value".to_owned(), json!(id));
+            identifier.extend(self.assigner.clone().map(|assigner| ("assigner".to_owned(), assigner)));
             let mut resource = json!({"resourceType": "Practitioner", "identifier": [identifier]});
             if !self.names.is_empty() {
                 resource["name"] = json!(self.names);
@@ -83,32 +82,4 @@ pub(crate) fn display_name(name: &Value) -> String {
         |element: &str| name.get(element).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let family = name.get("family").and_then(Value::as_str);
     list("prefix").chain(list("given")).chain(family).collect::<Vec<_>>().join(" ")
-}
-
-/// PL → Reference(Location): point of care, room, bed, facility, building, floor.
-pub(crate) fn location(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    let take = |part: usize| piece.component(part).take(1).and_then(|text| clean(&text));
-    let description = take(9);
-    let parts: Vec<String> = [4, 7, 8, 1, 2, 3].into_iter().filter_map(take).collect();
-    piece.book(6);
-    if parts.is_empty() && description.is_none() {
-        piece.drop_all("a location without any part of a location");
-        return None;
-    }
-    let name = if parts.is_empty() { description.clone().unwrap_or_default() } else { parts.join(" ") };
-    let system = context.setting.identifier_system("location");
-    let key = crate::ids::derived(&[&context.setting.namespace, "Location", &piece.whole().unwrap_or_default()]);
-    let mut resource =
-        json!({"resourceType": "Location", "identifier": [{"system": system, "value": key}], "name": name});
-    if let Some(description) = description {
-        resource["description"] = json!(description);
-    }
-    let reference = context.party(resource, &system, &key);
-    Some(json!({"reference": reference, "display": name}))
-}
-
-/// XON → Reference with the organization's name.
-pub(crate) fn organization(piece: &Piece<'_>) -> Option<Value> {
-    let name = piece.take(1).and_then(|text| clean(&text))?;
-    Some(json!({"display": name}))
 }

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::text::clean;
-use crate::translate::build::Piece;
+use super::{number, time};
+use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
 
 /// XTN → ContactPoint. `value` of the row is the use of a number that names none (PID-13 is for home numbers); a number that
 /// names another use, as JAHIS's `EMR` for emergencies, gets none of FHIR's.
-pub(crate) fn xtn(row: &Row, piece: &Piece<'_>) -> Option<Value> {
+pub(crate) fn xtn(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
     let equipment = piece.get(3).map(|text| text.to_ascii_uppercase());
     let usage = piece.get(2).map(|text| text.to_ascii_uppercase());
@@ -41,6 +42,12 @@ pub(crate) fn xtn(row: &Row, piece: &Piece<'_>) -> Option<Value> {
         && let Some(usual) = &row.value
     {
         point.insert("use".to_owned(), usual.clone());
+    }
+    if let Some(period) = time::bounds(context, piece, 13, 14) {
+        point.insert("period".to_owned(), period);
+    }
+    if let Some(rank) = number::positive_int(&piece.component(18)) {
+        point.insert("rank".to_owned(), rank);
     }
     Some(Value::Object(point))
 }

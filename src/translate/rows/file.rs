@@ -25,6 +25,8 @@ pub struct RowsFile {
     pub segment: Vec<SegmentRows>,
     /// Code tables.
     pub table: Vec<TableRow>,
+    /// What code systems call their codes.
+    pub display: Vec<DisplayRow>,
     /// Coding system names (component 3 of CWE) and the system addresses they mean.
     pub system: Vec<SystemRow>,
     /// Identifier systems by type and issuer.
@@ -132,6 +134,12 @@ pub struct ResourceRow {
     /// Elements that always hold this.
     #[serde(default)]
     pub fixed: serde_json::Map<String, Value>,
+    /// Elements that hold this, whatever rows say, where the conditions hold.
+    #[serde(default)]
+    pub always: Vec<DefaultRow>,
+    /// Elements that the message takes out of the record where the conditions hold.
+    #[serde(default)]
+    pub clear: Vec<ClearRow>,
     /// Elements that hold this when no row filled them.
     #[serde(default)]
     pub default: Vec<DefaultRow>,
@@ -180,17 +188,37 @@ pub struct DefaultRow {
     pub origin: Origin,
 }
 
+/// An element that the message takes out of the record.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClearRow {
+    /// The element, without list positions.
+    pub element: String,
+    /// Only if all hold.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
 /// A reference to another resource of the message.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkRow {
     /// The element.
     pub path: Path,
-    /// Names of `[[resource]]` rows; the nearest in the groups are taken.
+    /// Names of `[[resource]]` rows, or the beginning of names and `*`; the nearest in the groups are taken.
     pub to: Vec<String>,
     /// Not the nearest, but those whose fields are the same as fields here: theirs first, then ours.
     #[serde(default)]
     pub same: Vec<(FieldRefs, FieldRefs)>,
+    /// Only if all hold.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    /// Set beside the reference, in the list element that holds it.
+    #[serde(default)]
+    pub with: Option<Value>,
+    /// Rows for the list element that holds the reference, over the segment that the other resource is made from.
+    #[serde(default)]
+    pub rows: Vec<Row>,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
@@ -262,7 +290,11 @@ pub struct Row {
     /// Set beside the value, in the list element that holds it.
     #[serde(default)]
     pub with: Option<Value>,
-    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`; usual use for `type = "XTN"`.
+    /// Set in the outermost list element on the way to the value.
+    #[serde(default)]
+    pub around: Option<Value>,
+    /// Constant for `type = "fixed"`; identifier system for `type = "Identifier"`; usual use for `type = "XTN"`; the
+    /// v2 type of a `Location` or `Organization`.
     #[serde(default)]
     pub value: Option<Value>,
     /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
@@ -297,6 +329,16 @@ pub struct TableRow {
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+/// What a code system calls its codes, for codes that a source sends without a name.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DisplayRow {
+    /// Address of the system.
+    pub system: String,
+    /// Code and name.
+    pub codes: BTreeMap<String, String>,
 }
 
 /// A coding system name.

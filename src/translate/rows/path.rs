@@ -1,5 +1,5 @@
 //! Element paths of rows: `name[]` adds an element per value, `contact[=]` is the element of this segment,
-//! `dosageInstruction[0]` a fixed one.
+//! `extension[=race]` is one of several of this segment, `dosageInstruction[0]` a fixed one.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ struct Step {
     index: Index,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Index {
     /// Not a list.
     None,
     /// `[]`: a new element.
     New,
-    /// `[=]`: the element that belongs to the segment in hand, made on first use.
-    Same,
+    /// `[=]`, `[=name]`: the element that belongs to the segment in hand, made on first use; names tell several apart.
+    Same(String),
     /// `[n]`.
     At(usize),
 }
@@ -84,17 +84,20 @@ impl Path {
         for (n, step) in self.steps.iter().enumerate() {
             let Some(value) = at.and_then(|map| map.get(&step.name)) else { return false };
             prefix.push_str(&step.name);
-            let value = match step.index {
+            let value = match &step.index {
                 Index::None => value,
                 Index::New => return false,
                 Index::At(index) => match value.get(index) {
                     Some(value) => value,
                     None => return false,
                 },
-                Index::Same => match slots.get(&prefix).and_then(|index| value.get(*index)) {
-                    Some(value) => value,
-                    None => return false,
-                },
+                Index::Same(name) => {
+                    prefix.push_str(name);
+                    match slots.get(&prefix).and_then(|index| value.get(*index)) {
+                        Some(value) => value,
+                        None => return false,
+                    }
+                }
             };
             prefix.push('.');
             if n + 1 == self.steps.len() {
@@ -113,7 +116,20 @@ impl Path {
         beside: Option<&Value>,
         slots: &mut Slots,
     ) {
+        self.place_around(resource, value, beside, None, slots);
+    }
+
+    /// Puts `value` there; `around` goes into the outermost list element on the way.
+    pub(crate) fn place_around(
+        &self,
+        resource: &mut Map<String, Value>,
+        value: Value,
+        beside: Option<&Value>,
+        around: Option<&Value>,
+        slots: &mut Slots,
+    ) {
         let lists = self.steps.iter().rposition(|step| step.index != Index::None);
+        let outermost = self.steps.iter().position(|step| step.index != Index::None);
         let mut map = resource;
         let mut prefix = String::new();
         let mut value = Some(value);
@@ -121,7 +137,10 @@ impl Path {
             let last = n + 1 == self.steps.len();
             prefix.push_str(&step.name);
             let slot = map.entry(step.name.clone()).or_insert(Value::Null);
-            let cell = match step.index {
+            if let Index::Same(name) = &step.index {
+                prefix.push_str(name);
+            }
+            let cell = match &step.index {
                 Index::None => slot,
                 index => element(slot, index, &prefix, slots),
             };
@@ -138,6 +157,9 @@ impl Path {
             if !cell.is_object() {
                 *cell = Value::Object(Map::new());
             }
+            if outermost == Some(n) {
+                lay_beside(cell, around);
+            }
             if lists == Some(n) {
                 lay_beside(cell, beside);
             }
@@ -147,15 +169,15 @@ impl Path {
     }
 }
 
-fn element<'a>(slot: &'a mut Value, index: Index, prefix: &str, slots: &mut Slots) -> &'a mut Value {
+fn element<'a>(slot: &'a mut Value, index: &Index, prefix: &str, slots: &mut Slots) -> &'a mut Value {
     if !slot.is_array() {
         *slot = Value::Array(Vec::new());
     }
     match slot {
         Value::Array(items) => {
             let at = match index {
-                Index::At(at) => at,
-                Index::Same => *slots.entry(prefix.to_owned()).or_insert(items.len()),
+                Index::At(at) => *at,
+                Index::Same(_) => *slots.entry(prefix.to_owned()).or_insert(items.len()),
                 Index::None | Index::New => items.len(),
             };
             while items.len() <= at {
@@ -199,7 +221,14 @@ fn parse_step(step: &str, whole: &str) -> Result<Step, String> {
     let (name, index) = match step.split_once('[') {
         None => (step, Index::None),
         Some((name, "]")) => (name, Index::New),
-        Some((name, "=]")) => (name, Index::Same),
+        Some((name, same)) if same.starts_with('=') => {
+            let key = same.trim_start_matches('=').strip_suffix(']').unwrap_or("?");
+            if !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+                return Err(format!("path {whole:?}: {step:?} has no list position [], [=], [=name] or [n]"));
+            }
+            let key = if key.is_empty() { String::new() } else { format!("={key}") };
+            (name, Index::Same(key))
+        }
         Some((name, number)) => {
             let number = number.strip_suffix(']').and_then(|digits| digits.parse().ok()).filter(|n| *n <= MAX_INDEX);
             (
@@ -265,6 +294,22 @@ mod tests {
     }
 
     #[test]
+    fn named_elements_are_told_apart_and_keep_what_goes_around() {
+        let (mut resource, mut slots) = (Map::new(), Slots::new());
+        let mut put = |path: &str, value: Value, beside: Value, around: Value| {
+            let path: Path = path.parse().unwrap();
+            path.place_around(&mut resource, value, Some(&beside), Some(&around), &mut slots);
+        };
+        put("extension[=race].extension[].valueCode", json!("a"), json!({"url": "x"}), json!({"url": "race"}));
+        put("extension[=race].extension[].valueCode", json!("b"), json!({"url": "x"}), json!({"url": "race"}));
+        put("extension[=other].extension[].valueCode", json!("c"), json!({"url": "x"}), json!({"url": "other"}));
+        let inner = |code: &str| json!({"url": "x", "valueCode": code});
+        let expected = json!({"extension": [{"url": "race", "extension": [inner("a"), inner("b")]},
+            {"url": "other", "extension": [inner("c")]}]});
+        assert_eq!(Value::Object(resource), expected);
+    }
+
+    #[test]
     fn a_filled_element_is_seen() {
         let resource = json!({"code": {"text": "x"}, "note": [{"text": "y"}]});
         let resource = resource.as_object().unwrap();
@@ -275,7 +320,7 @@ mod tests {
 
     #[test]
     fn wrong_paths_are_errors() {
-        for path in ["a..b", "a[", "a[x]", "a[64]", "a b", "[]"] {
+        for path in ["a..b", "a[", "a[=", "a[=b c]", "a[x]", "a[64]", "a b", "[]"] {
             assert!(path.parse::<Path>().is_err(), "{path}");
         }
     }

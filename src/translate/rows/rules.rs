@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     /// Segments that any row takes.
     known_segments: HashSet<String>,
     tables: HashMap<String, TableRow>,
+    /// By system, then by code.
+    displays: HashMap<String, HashMap<String, String>>,
     systems: Vec<SystemRow>,
     identifiers: Vec<IdentifierRow>,
     profiles: Vec<ProfileRow>,
@@ -74,6 +76,11 @@ impl Rules {
     /// A code table.
     pub(crate) fn table(&self, name: &str) -> Option<&TableRow> {
         self.tables.get(name)
+    }
+
+    /// What a code system calls a code.
+    pub(crate) fn display(&self, system: &str, code: &str) -> Option<&str> {
+        self.displays.get(system)?.get(code).map(String::as_str)
     }
 
     /// The address of the coding system that a message calls `name`; `None` if it is not known, and so local.
@@ -137,6 +144,9 @@ impl Rules {
                 }
                 _ => drop(self.tables.insert(table.name.clone(), table.clone())),
             }
+        }
+        for row in &file.display {
+            self.displays.entry(row.system.clone()).or_default().extend(row.codes.clone());
         }
         self.systems.extend(file.system.iter().cloned());
         self.identifiers.extend(file.identifier.iter().cloned());
@@ -229,10 +239,23 @@ impl Rules {
             wrong(origin, message);
         }
         for resource in &rows.resource {
+            let known = |name: &String| match name.strip_suffix('*') {
+                Some(beginning) => self.resources.keys().any(|name| name.starts_with(beginning)),
+                None => self.resources.contains_key(name),
+            };
             for link in &resource.link {
-                for unknown in link.to.iter().filter(|name| !self.resources.contains_key(*name)) {
+                for unknown in link.to.iter().filter(|name| !known(name)) {
                     let message = format!("resource {}: it links to {unknown:?}, which is no resource", resource.name);
                     wrong(link.origin, message);
+                }
+                for row in &link.rows {
+                    let unknown = row.table.as_ref().map(|table| table.get_ref()).filter(|table| !self.tables.contains_key(*table));
+                    let unknown = unknown.map(|table| format!("there is no table {table:?}"));
+                    if let Some(error) = row.kind.check(row).err().or(unknown) {
+                        let links = link.to.join(", ");
+                        let message = format!("resource {}, link to {links}, field {}: {error}", resource.name, row.field);
+                        wrong(link.origin, message);
+                    }
                 }
             }
         }

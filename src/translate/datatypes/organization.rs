@@ -1,0 +1,121 @@
+//! XON, HD, CWE → Organization. Without an id it is told by its name: within one institution's messages, the same name is
+//! the same organization.
+
+use serde_json::{Map, Value, json};
+
+use super::coded::{is_code, is_oid, system_address};
+use super::identifier::{authority, typed};
+use super::text::clean;
+use crate::translate::build::{Context, Piece};
+use crate::translate::rows::file::Row;
+
+/// → Reference(Organization). `value` of the row names the type where it is not XON: `HD`, `CWE`.
+pub(crate) fn organization(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    match row.value.as_ref().and_then(Value::as_str) {
+        Some("HD") => of_hd(context, piece),
+        Some("CWE") => of_code(context, piece),
+        _ => of_xon(context, piece),
+    }
+}
+
+/// XON: name, …, number, …, authority, type, …, id.
+fn of_xon(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let name = piece.take(1).and_then(|text| clean(&text));
+    let id = piece.take(10).or_else(|| piece.take(3)).and_then(|text| clean(&text));
+    let kind = id.as_ref().and_then(|_| piece.take(7));
+    let system = id.as_ref().map(|_| {
+        piece.book(6);
+        authority(context, &piece.component(6)).unwrap_or_else(|| context.setting.identifier_system("organization-id"))
+    });
+    let identifier = id.zip(system).map(|(id, system)| {
+        let mut identifier = typed(context, kind.as_deref());
+        identifier.insert("system".to_owned(), json!(system));
+        identifier.insert("value".to_owned(), json!(id));
+        identifier
+    });
+    reference(context, identifier, name)
+}
+
+/// CWE: a code of an organization, as of a manufacturer of vaccines.
+fn of_code(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let code = piece.take(1).and_then(|text| clean(&text));
+    let name = piece.take(2).and_then(|text| clean(&text));
+    let system = piece.take(3).map(|system| system_address(context, &system, ""));
+    let identifier = code.clone().zip(system).map(|(code, system)| {
+        let mut identifier = Map::new();
+        identifier.insert("system".to_owned(), json!(system));
+        identifier.insert("value".to_owned(), json!(code));
+        identifier
+    });
+    reference(context, identifier, name.or(code))
+}
+
+/// HD: the application, facility or authority of that name.
+pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
+    let name = hd.take(1).and_then(|text| clean(&text));
+    let universal = universal(hd);
+    if name.is_none() && universal.is_none() {
+        return None;
+    }
+    let local = context.setting.identifier_system("authority");
+    let mut identifiers = Vec::new();
+    if let Some(name) = &name {
+        identifiers.push(json!({"system": local, "value": name}));
+    }
+    identifiers.extend(universal);
+    let key = |member: &str| identifiers[0][member].as_str().unwrap_or("").to_owned();
+    let (system, value) = (key("system"), key("value"));
+    let display = name.unwrap_or_else(|| value.clone());
+    let resource = json!({"resourceType": "Organization", "identifier": identifiers, "name": display});
+    let reference = context.party(resource, &system, &value);
+    Some(json!({"reference": reference, "display": display}))
+}
+
+/// HD-2 and HD-3 as an Identifier: an address where it is one, else a value of its kind.
+pub(crate) fn universal(hd: &Piece<'_>) -> Option<Value> {
+    let universal = hd.take(2).and_then(|text| clean(&text))?;
+    let kind = hd.take(3);
+    let mut identifier = Map::new();
+    if let Some(kind) = kind.as_deref().filter(|kind| is_code(kind)) {
+        let coding = json!({"system": format!("{}0301", crate::fhir::systems::V2), "code": kind});
+        identifier.insert("type".to_owned(), json!({"coding": [coding]}));
+    }
+    let is_address = universal.starts_with("http://") || universal.starts_with("https://");
+    let address = if is_oid(&universal) {
+        Some(format!("urn:oid:{universal}"))
+    } else if uuid::Uuid::try_parse(&universal).is_ok() {
+        Some(format!("urn:uuid:{}", universal.to_ascii_lowercase()))
+    } else {
+        is_address.then(|| universal.clone())
+    };
+    if let Some(address) = address {
+        identifier.insert("system".to_owned(), json!("urn:ietf:rfc:3986"));
+        identifier.insert("value".to_owned(), json!(address));
+    } else {
+        identifier.insert("value".to_owned(), json!(universal));
+    }
+    Some(Value::Object(identifier))
+}
+
+fn reference(context: &Context<'_>, identifier: Option<Map<String, Value>>, name: Option<String>) -> Option<Value> {
+    let (system, value, identifier) = match identifier {
+        Some(identifier) => {
+            let text = |member: &str| identifier.get(member).and_then(Value::as_str).unwrap_or("").to_owned();
+            (text("system"), text("value"), Value::Object(identifier))
+        }
+        None => {
+            let system = context.setting.identifier_system("organization");
+            let value = crate::ids::derived(&[&context.setting.namespace, "Organization", name.as_deref()?]);
+            (system.clone(), value.clone(), json!({"system": system, "value": value}))
+        }
+    };
+    let mut resource = json!({"resourceType": "Organization", "identifier": [identifier]});
+    if let Some(name) = &name {
+        resource["name"] = json!(name);
+    }
+    let mut reference = json!({"reference": context.party(resource, &system, &value)});
+    if let Some(name) = name {
+        reference["display"] = json!(name);
+    }
+    Some(reference)
+}
