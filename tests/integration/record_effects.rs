@@ -37,6 +37,7 @@ impl Record {
             new_ids: NewIds::OfFullUrl,
             amendments: translated.amendments,
             message_id: Some(self.takes.to_string()),
+            whole_of: None,
         };
         let now = format!("2026-06-01T00:00:{:02}.000Z", self.takes);
         let accepted = self.store.view(|view| accept(view, &now, &translated.bundle, &origin)).unwrap();

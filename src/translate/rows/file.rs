@@ -339,6 +339,9 @@ pub struct DisplayRow {
     pub system: String,
     /// Code and name.
     pub codes: BTreeMap<String, String>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// A coding system name.

@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::MappingError;
 use super::file::{
-    DefaultRow, IdentifierRow, LinkRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, SegmentRows, StorageRow,
-    SystemRow, TableRow,
+    DefaultRow, DisplayRow, IdentifierRow, LinkRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, SegmentRows,
+    StorageRow, SystemRow, TableRow,
 };
 use super::origin::{Lines, Origin};
 use super::profile::ProfileRow;
@@ -25,6 +25,7 @@ pub(crate) fn read(name: &str, text: &str, file: u16) -> (RowsFile, Vec<MappingE
             "resource" => rows.resource = reader.resources(value),
             "segment" => rows.segment = reader.segments(value),
             "table" => rows.table = reader.list(value, "table"),
+            "display" => rows.display = reader.list(value, "display"),
             "system" => rows.system = reader.list(value, "system"),
             "identifier" => rows.identifier = reader.list(value, "identifier"),
             "profile" => rows.profile = reader.list(value, "profile"),
@@ -156,8 +157,10 @@ impl<'a> Reader<'a> {
         let mut resources = Vec::new();
         for (start, mut fields) in self.tables(value, "resource") {
             let (default, link) = self.defaults_and_links(&mut fields);
+            let what = named("an always of resource", &fields);
+            let always = take(&mut fields, "always").map_or_else(Vec::new, |value| self.list(value, &what));
             if let Some(row) = self.row::<ResourceRow>(start, fields, "resource") {
-                resources.push(ResourceRow { default, link, ..row });
+                resources.push(ResourceRow { always, default, link, ..row });
             }
         }
         resources
@@ -230,7 +233,8 @@ placed!(
     IdentifierRow,
     StorageRow,
     ProfileRow,
-    StatementRow
+    StatementRow,
+    DisplayRow
 );
 
 #[cfg(test)]

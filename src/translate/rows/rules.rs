@@ -249,11 +249,16 @@ impl Rules {
                     wrong(link.origin, message);
                 }
                 for row in &link.rows {
-                    let unknown = row.table.as_ref().map(|table| table.get_ref()).filter(|table| !self.tables.contains_key(*table));
+                    let unknown = row
+                        .table
+                        .as_ref()
+                        .map(|table| table.get_ref())
+                        .filter(|table| !self.tables.contains_key(*table));
                     let unknown = unknown.map(|table| format!("there is no table {table:?}"));
                     if let Some(error) = row.kind.check(row).err().or(unknown) {
                         let links = link.to.join(", ");
-                        let message = format!("resource {}, link to {links}, field {}: {error}", resource.name, row.field);
+                        let message =
+                            format!("resource {}, link to {links}, field {}: {error}", resource.name, row.field);
                         wrong(link.origin, message);
                     }
                 }
