@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use watari::config::Country;
 use watari::harmonise::{self, HarmoniseSetting};
 use watari::translate::csv::{self, CsvMapping};
-use watari::translate::{Mappings, Setting, Translated, hl7v2, ssmix2};
+use watari::translate::{Mappings, Setting, Translated, ccda, hl7v2, ssmix2};
 
 /// The longest a damaged sample may take, in a build without optimisation on a busy machine.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -192,6 +192,23 @@ fn damaged_ssmix2_files_are_answered() {
             .and_then(|place| ssmix2::translate(&mappings, &Setting::anonymous(Country::Jp), &place, bytes));
         if let Ok(translated) = result {
             holds_together(Country::Jp, translated);
+        }
+    });
+}
+
+#[test]
+fn damaged_ccda_documents_are_answered() {
+    let Some(folder) = samples() else { return };
+    let mappings = Mappings::builtin().unwrap();
+    let mut all = Vec::new();
+    for group in ["pairs/data/ms-ccda", "samples/ccda-hl7-examples"] {
+        for extension in ["xml", "ccda"] {
+            all.extend(with_extension(&folder.join(group), extension));
+        }
+    }
+    all_are_answered("C-CDA", &all, |_, bytes| {
+        if let Ok(translated) = ccda::translate(&mappings, &Setting::anonymous(Country::Ca), bytes) {
+            holds_together(Country::Ca, translated);
         }
     });
 }

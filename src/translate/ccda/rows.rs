@@ -95,6 +95,9 @@ pub struct ElementRow {
     /// Why it is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Where it is written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// An element's value when no row filled it.
@@ -168,30 +171,34 @@ impl Rows {
     }
 }
 
-/// What is wrong with the rows of a file, each with the line of its statement.
+/// What is wrong with the rows of a file, each with its line.
 pub(crate) fn check(rows: &[StatementRow], all: &Rows, has_table: &dyn Fn(&str) -> bool) -> Vec<(Origin, String)> {
     let mut errors = Vec::new();
     for statement in rows {
-        let mut wrong = |message: String| {
-            errors.push((statement.origin, format!("statement {}: {message}", statement.name)));
+        let mut wrong = |at: Origin, message: String| {
+            errors.push((at, format!("statement {}: {message}", statement.name)));
         };
         let names =
             statement.also.iter().chain(&statement.like).chain(statement.rows.iter().filter_map(|row| row.to.as_ref()));
         for name in names.filter(|name| all.named(name).is_none()) {
-            wrong(format!("there is no statement {name:?}"));
+            wrong(statement.origin, format!("there is no statement {name:?}"));
         }
         for row in &statement.rows {
             if let Some(table) = row.table.as_ref().filter(|table| !has_table(table)) {
-                wrong(format!("there is no table {table:?}"));
+                wrong(row.origin, format!("there is no table {table:?}"));
             }
             let place = format!("the row to {:?}", row.path.plain());
             match row.kind {
-                Kind::Steer | Kind::Skip if row.reason.is_none() => wrong(format!("{place} needs a reason")),
-                Kind::Fixed if row.value.is_none() => wrong(format!("{place} needs a value")),
-                Kind::Element if row.to.is_none() => wrong(format!("{place} needs the statement it becomes (to)")),
-                Kind::TableConcept if row.table.is_none() => wrong(format!("{place} needs a table")),
+                Kind::Steer | Kind::Skip if row.reason.is_none() => {
+                    wrong(row.origin, format!("{place} needs a reason"))
+                }
+                Kind::Fixed if row.value.is_none() => wrong(row.origin, format!("{place} needs a value")),
+                Kind::Element if row.to.is_none() => {
+                    wrong(row.origin, format!("{place} needs the statement it becomes (to)"));
+                }
+                Kind::TableConcept if row.table.is_none() => wrong(row.origin, format!("{place} needs a table")),
                 Kind::Steer | Kind::Skip | Kind::Element => {}
-                _ if row.path.is_empty() => wrong("a row needs a path".to_owned()),
+                _ if row.path.is_empty() => wrong(row.origin, "a row needs a path".to_owned()),
                 _ => {}
             }
         }

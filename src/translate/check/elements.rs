@@ -63,7 +63,7 @@ pub(super) fn resolve(resource_type: &str, path: &Path) -> Result<Vec<&'static s
     walk(resource_type, path, false)
 }
 
-/// [`resolve`] of an element that is given whole, and so as a list where it is one.
+/// [`resolve`] of an element that is given whole: as a list where it is one, and with its choice of data type made.
 pub(super) fn resolve_whole(resource_type: &str, path: &Path) -> Result<Vec<&'static str>, String> {
     walk(resource_type, path, true)
 }
@@ -74,9 +74,13 @@ fn walk(resource_type: &str, path: &Path, whole: bool) -> Result<Vec<&'static st
     let mut way = resource_type.to_owned();
     let steps: Vec<(&str, bool)> = path.steps().collect();
     for (n, (name, is_list)) in steps.iter().enumerate() {
+        let is_last = n + 1 == steps.len();
+        if whole && is_last && is_choice(at.0, &at.1, name) {
+            return Ok(Vec::new());
+        }
         let element = find(at.0, &at.1, name).ok_or_else(|| no_element(at.0, &at.1, name))?;
         way = format!("{way}.{name}");
-        let is_whole = whole && n + 1 == steps.len() && element.is_list;
+        let is_whole = whole && is_last && element.is_list;
         if element.is_list != *is_list && !is_whole {
             return Err(match element.is_list {
                 true => format!("{way} is a list; write {name}[], {name}[=] or {name}[0]"),
@@ -84,7 +88,7 @@ fn walk(resource_type: &str, path: &Path, whole: bool) -> Result<Vec<&'static st
             });
         }
         types.clone_from(&element.types);
-        if n + 1 == steps.len() {
+        if is_last {
             break;
         }
         at = match types.as_slice() {
@@ -181,6 +185,11 @@ fn chosen(elements: &Elements, prefix: &str, name: &str) -> Option<Element> {
         let one = element.types.iter().find(|one| capital(one) == kind)?;
         Some(Element { types: vec![one], is_list: element.is_list })
     })
+}
+
+/// `value` of `value[x]`.
+fn is_choice(owner: &str, prefix: &str, name: &str) -> bool {
+    TYPES.get(owner).is_some_and(|elements| elements.contains_key(format!("{prefix}{name}[x]").as_str()))
 }
 
 fn capital(name: &str) -> String {

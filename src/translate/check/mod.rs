@@ -132,6 +132,15 @@ fn doubts(rows: &RowsFile, doubt: Doubt<'_>) {
             element_doubts(&place, &segment.to, row, doubt);
         }
     }
+    for statement in &rows.statement {
+        let Some(kind) = &statement.resource_type else { continue };
+        let place = format!("statement {}", statement.name);
+        for row in statement.rows.iter().filter(|row| !row.path.is_empty()) {
+            if let Err(message) = elements::resolve_whole(kind, &row.path) {
+                doubt(row.origin, format!("{place}: {message}"));
+            }
+        }
+    }
     for resource in &rows.resource {
         let place = format!("resource {}", resource.name);
         if !elements::is_type(&resource.resource_type) {

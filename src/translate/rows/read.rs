@@ -12,7 +12,7 @@ use super::file::{
 };
 use super::origin::{Lines, Origin};
 use super::profile::ProfileRow;
-use crate::translate::ccda::rows::StatementRow;
+use crate::translate::ccda::rows::{ElementRow, StatementRow};
 
 /// A file's rows as far as they can be read, and what is wrong with the others.
 pub(crate) fn read(name: &str, text: &str, file: u16) -> (RowsFile, Vec<MappingError>) {
@@ -30,7 +30,7 @@ pub(crate) fn read(name: &str, text: &str, file: u16) -> (RowsFile, Vec<MappingE
             "identifier" => rows.identifier = reader.list(value, "identifier"),
             "profile" => rows.profile = reader.list(value, "profile"),
             "storage" => rows.storage = reader.list(value, "storage"),
-            "statement" => rows.statement = reader.list(value, "statement"),
+            "statement" => rows.statement = reader.statements(value),
             _ => reader.wrong(value.span().start, format!("there is nothing called {key:?} in a file of rows")),
         }
     }
@@ -166,6 +166,18 @@ impl<'a> Reader<'a> {
         resources
     }
 
+    fn statements(&mut self, value: Spanned<DeValue<'_>>) -> Vec<StatementRow> {
+        let mut statements = Vec::new();
+        for (start, mut fields) in self.tables(value, "statement") {
+            let what = named("a row of statement", &fields);
+            let rows = take(&mut fields, "rows").map_or_else(Vec::new, |value| self.list::<ElementRow>(value, &what));
+            if let Some(row) = self.row::<StatementRow>(start, fields, "statement") {
+                statements.push(StatementRow { rows, ..row });
+            }
+        }
+        statements
+    }
+
     /// Takes the defaults and links out of a resource's fields.
     pub(crate) fn defaults_and_links(&mut self, fields: &mut Fields<'_>) -> (Vec<DefaultRow>, Vec<LinkRow>) {
         let what = |list: &str| named(&format!("a {list} of resource"), fields);
@@ -234,7 +246,8 @@ placed!(
     StorageRow,
     ProfileRow,
     StatementRow,
-    DisplayRow
+    DisplayRow,
+    ElementRow
 );
 
 #[cfg(test)]
