@@ -30,6 +30,7 @@ pub mod audit;
 // what everything stands on
 pub mod clock;
 pub mod config;
+pub mod extracts;
 pub mod fault;
 pub mod fhir;
 pub mod ids;

@@ -1,13 +1,18 @@
 //! `watari serve`: runs the node until it is told to stop.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Context, Failure, Outcome, runtime};
-use crate::config::Config;
-use crate::intake;
+use crate::config::{Config, FolderKind};
+use crate::intake::feed::Feed;
+use crate::intake::watch::Pace;
+use crate::intake::{self, Told};
 use crate::node::{Doors, Node, Parts, Purpose};
 use crate::translate::csv::CsvMapping;
 
@@ -49,7 +54,8 @@ async fn serve(context: &Context, config: &Config, purpose: Purpose) -> Outcome 
         "the node is open"
     );
     context.print(&addresses(&node.doors), &greeting(config, &node.doors));
-    tokio::task::spawn_blocking(scan_folders(config.clone(), node.parts.clone()));
+    let stop = Arc::new(AtomicBool::new(false));
+    tokio::task::spawn_blocking(take_in(config.clone(), node.parts.clone(), Arc::clone(&stop)));
     let outcome = tokio::select! {
         heard = stop_signal() => match heard {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -61,6 +67,7 @@ async fn serve(context: &Context, config: &Config, purpose: Purpose) -> Outcome 
         }
     };
     tracing::info!("the node is closing");
+    stop.store(true, Ordering::Relaxed);
     node.stop().await;
     outcome
 }
@@ -92,26 +99,67 @@ fn greeting(config: &Config, doors: &Doors) -> String {
     )
 }
 
-/// Takes in the configured folders and files that are not known yet.
-fn scan_folders(config: Config, parts: Parts) -> impl FnOnce() + Send {
+/// Takes in the configured folders and files that are not known yet, one after the other, then watches those that say so,
+/// each on a thread of its own, until `stop`.
+fn take_in(config: Config, parts: Parts, stop: Arc<AtomicBool>) -> impl FnOnce() + Send {
     move || {
-        for folder in &config.intake.ssmix2 {
-            let taken = intake::ssmix2::import_new(&parts.intake, &folder.path);
-            tell(&folder.path.display().to_string(), taken);
-        }
-        for feed in &config.intake.csv {
-            let name = intake::folder::below(&feed.path, &feed.path);
-            let taken = std::fs::read_to_string(&feed.mapping)
-                .map_err(|cause| cause.to_string())
-                .and_then(|text| {
-                    CsvMapping::load(&text, &feed.mapping.display().to_string()).map_err(|error| error.to_string())
-                })
-                .map(|mapping| intake::csv::import_new(&parts.intake, &feed.path, &name, &mapping));
-            match taken {
-                Ok(taken) => tell(&name, taken),
-                Err(error) => tracing::error!(mapping = %feed.mapping.display(), %error, "a mapping does not compile"),
+        let mut watched = Vec::new();
+        for (feed, path, watch) in feeds(&config) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if watch {
+                watched.push((feed, path));
+            } else {
+                tell(&path.display().to_string(), intake::feed::import_new(&parts.intake, &feed, &path, &mut warn));
             }
         }
+        let pace = Pace {
+            settle: Duration::from_secs(config.intake.settle_seconds.max(1)),
+            rescan: Duration::from_secs(config.intake.rescan_seconds.max(1)),
+        };
+        std::thread::scope(|threads| {
+            for (feed, path) in &watched {
+                let (parts, stop) = (&parts, &stop);
+                threads.spawn(move || {
+                    let taken = intake::watch::watch(&parts.intake, feed, path, pace, stop, &mut warn);
+                    tell(&path.display().to_string(), taken);
+                });
+            }
+        });
+    }
+}
+
+/// The configured feeds, with their paths and whether they are watched.
+fn feeds(config: &Config) -> Vec<(Feed, PathBuf, bool)> {
+    let mut feeds = Vec::new();
+    for storage in &config.intake.ssmix2 {
+        feeds.push((Feed::Ssmix2, storage.path.clone(), storage.watch));
+    }
+    for folder in &config.intake.folder {
+        let feed = match folder.from {
+            FolderKind::Hl7v2 => Feed::Hl7v2,
+            FolderKind::Fhir => Feed::Fhir,
+            FolderKind::Ccda => Feed::Ccda,
+        };
+        feeds.push((feed, folder.path.clone(), folder.watch));
+    }
+    for table in &config.intake.csv {
+        let mapping = std::fs::read_to_string(&table.mapping).map_err(|cause| cause.to_string()).and_then(|text| {
+            CsvMapping::load(&text, &table.mapping.display().to_string()).map_err(|error| error.to_string())
+        });
+        match mapping {
+            Ok(mapping) => feeds.push((Feed::Csv(Box::new(mapping)), table.path.clone(), table.watch)),
+            Err(error) => tracing::error!(mapping = %table.mapping.display(), %error, "a mapping does not compile"),
+        }
+    }
+    feeds
+}
+
+/// Only what a person should know goes to the log: file names may hold patient numbers.
+fn warn(told: Told<'_>) {
+    if let Told::Warning { text, .. } = told {
+        tracing::warn!(warning = text, "a file of a feed");
     }
 }
 
@@ -122,6 +170,7 @@ fn tell(name: &str, taken: Result<intake::Summary, intake::IntakeError>) {
             received = summary.received,
             translated = summary.translated,
             quarantined = summary.quarantined,
+            unchanged = summary.unchanged,
             "a feed was taken in"
         ),
         Err(error) => tracing::error!(feed = name, %error, "a feed cannot be taken in"),

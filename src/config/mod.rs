@@ -18,7 +18,7 @@ pub use cohort::CohortConfig;
 pub use exchange::ExchangeConfig;
 pub use filing::{ClientTlsConfig, DestinationConfig, FiledKind, FilingConfig};
 pub use institution::{Country, InstitutionConfig, LocalName, ServiceConfig};
-pub use intake::{CsvConfig, IntakeConfig, Ssmix2Config};
+pub use intake::{CsvConfig, FolderConfig, FolderKind, IntakeConfig, Ssmix2Config};
 pub use listeners::{InsideConfig, OutsideConfig};
 pub use mllp::{MllpConfig, MllpFeedConfig, MllpTlsConfig, Network};
 pub use store::StoreConfig;
@@ -111,7 +111,8 @@ impl Config {
         self.store.keys.iter_mut().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.code_maps.iter_mut().for_each(resolve);
-        self.intake.ssmix2.iter_mut().for_each(|folder| resolve(&mut folder.path));
+        self.intake.ssmix2.iter_mut().for_each(|storage| resolve(&mut storage.path));
+        self.intake.folder.iter_mut().for_each(|folder| resolve(&mut folder.path));
         for tls in self.mllp.feeds.iter_mut().filter_map(|feed| feed.tls.as_mut()) {
             [&mut tls.certificate, &mut tls.key, &mut tls.clients].into_iter().flatten().for_each(resolve);
         }

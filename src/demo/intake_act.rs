@@ -8,6 +8,7 @@ use super::site::Site;
 use super::tale::Tale;
 use super::{DemoError, Options, population, samples};
 use crate::access::{Role, token};
+use crate::intake::feed::Feed;
 use crate::intake::{self, Intake, IntakeError, Summary};
 
 /// Record number of the patient Toronto refers.
@@ -70,13 +71,13 @@ enum Job {
 
 fn run(intake: &Intake, jobs: &[Job]) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
-    let mut ignore = |_: &str| {};
+    let mut ignore = |_: intake::Told<'_>| {};
     for job in jobs {
         summary.add(&match job {
-            Job::Hl7v2(path) => intake::hl7v2::import(intake, path, &mut ignore)?,
+            Job::Hl7v2(path) => intake::feed::import(intake, &Feed::Hl7v2, path, &mut ignore)?,
             Job::Csv(path) => intake::csv::import_folder(intake, path, &mut ignore)?,
-            Job::Ssmix2(path) => intake::ssmix2::import(intake, path, &mut ignore)?,
-            Job::Fhir(path) => intake::fhir::import(intake, path, &mut ignore)?,
+            Job::Ssmix2(path) => intake::feed::import(intake, &Feed::Ssmix2, path, &mut ignore)?,
+            Job::Fhir(path) => intake::feed::import(intake, &Feed::Fhir, path, &mut ignore)?,
         });
     }
     Ok(summary)

@@ -1,39 +1,58 @@
-//! CSV files by mapping file: each row is a message of its own.
+//! CSV files by mapping file: each row is a message of its own. A file is read as a stream; memory holds one row.
 
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use super::receive::{Incoming, receive};
-use super::{Intake, IntakeError, Known, Summary, folder};
-use crate::translate::csv::{self, CsvMapping};
+use super::{Intake, IntakeError, Summary, Tell, Told, folder};
+use crate::translate::csv::{CsvMapping, Rows};
 use crate::translate::{Refused, RefusedCode};
 
-/// Takes in one file. A row's source is `name:line`.
-pub fn import(intake: &Intake, path: &Path, name: &str, mapping: &CsvMapping) -> Result<Summary, IntakeError> {
-    rows(intake, &folder::read(path)?, name, mapping, &|_, _| Ok(false))
-}
+/// A mapping is chosen by so much of the beginning of a file.
+const HEAD: u64 = 256 * 1024;
 
-/// Takes in the rows of a file that were not taken in before.
-pub fn import_new(intake: &Intake, path: &Path, name: &str, mapping: &CsvMapping) -> Result<Summary, IntakeError> {
-    rows(intake, &folder::read(path)?, name, mapping, &|source, raw| super::is_known(intake, "csv", source, raw))
-}
-
-fn rows(
+/// Takes in one file under the name `name`. A row's source is `name:line`. `only_new`: rows that were taken in before are
+/// passed over.
+pub fn import_file(
     intake: &Intake,
-    bytes: &[u8],
+    path: &Path,
     name: &str,
     mapping: &CsvMapping,
-    known: &Known<'_>,
+    only_new: bool,
+    _tell: &mut Tell<'_>,
 ) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
-    for row in csv::translate(mapping, &intake.setting, bytes) {
-        let source = format!("{name}:{}", row.line);
-        if known(&source, &row.raw)? {
+    let file = match folder::open(path) {
+        Ok(file) => file,
+        Err(cause) => {
+            super::cannot_be_read(intake, "csv", name, &cause.to_string(), &mut summary)?;
+            return Ok(summary);
+        }
+    };
+    let mut rows = Rows::new(mapping, &intake.setting, BufReader::with_capacity(256 * 1024, file));
+    loop {
+        let mut row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(summary),
+            Err(cause) => {
+                super::cannot_be_read(intake, "csv", name, &cause.to_string(), &mut summary)?;
+                return Ok(summary);
+            }
+        };
+        let source = if row.is_whole {
+            // All of it is kept where it can be, so that it may be released once the mapping is mended.
+            row.raw = folder::read(path).unwrap_or(row.raw);
+            name.to_owned()
+        } else {
+            format!("{name}:{}", row.line)
+        };
+        if only_new && super::is_known(intake, "csv", &source, &row.raw)? {
+            summary.unchanged += 1;
             continue;
         }
         let incoming = Incoming { channel: "csv", source: &source, raw: &row.raw };
         summary.count(&receive(intake, incoming, row.result)?);
     }
-    Ok(summary)
 }
 
 /// The mappings that come with the node, for folders of files without a mapping named for them.
@@ -42,26 +61,45 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("conditions", include_str!("../../config/mappings/csv/conditions.toml")),
     ("labs", include_str!("../../config/mappings/csv/labs.toml")),
     ("labs-loinc", include_str!("../../config/mappings/csv/labs-loinc.toml")),
+    ("medications", include_str!("../../config/mappings/csv/medications.toml")),
+    ("medications-ja", include_str!("../../config/mappings/csv/medications-ja.toml")),
+    ("allergies", include_str!("../../config/mappings/csv/allergies.toml")),
+    ("allergies-ja", include_str!("../../config/mappings/csv/allergies-ja.toml")),
+    ("visits", include_str!("../../config/mappings/csv/visits.toml")),
+    ("visits-ja", include_str!("../../config/mappings/csv/visits-ja.toml")),
+    ("immunizations", include_str!("../../config/mappings/csv/immunizations.toml")),
+    ("immunizations-ja", include_str!("../../config/mappings/csv/immunizations-ja.toml")),
+    ("procedures", include_str!("../../config/mappings/csv/procedures.toml")),
+    ("procedures-ja", include_str!("../../config/mappings/csv/procedures-ja.toml")),
+    ("vitals", include_str!("../../config/mappings/csv/vitals.toml")),
+    ("vitals-ja", include_str!("../../config/mappings/csv/vitals-ja.toml")),
 ];
 
-/// Takes in every `*.csv` file below a folder, each by the built-in mapping that knows most of its columns; tells of
-/// every other file through `skipped`. A file that no mapping fits is quarantined whole.
-pub fn import_folder(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Result<Summary, IntakeError> {
+/// Takes in every `*.csv` and `*.tsv` file below a folder, each by the built-in mapping that knows most of its columns;
+/// tells of every other file. A file that no mapping fits is quarantined whole.
+pub fn import_folder(intake: &Intake, root: &Path, tell: &mut Tell<'_>) -> Result<Summary, IntakeError> {
     let mappings = built_in()?;
     let mut summary = Summary::default();
     for path in folder::files(root)? {
         let name = folder::below(root, &path);
-        if !name.to_ascii_lowercase().ends_with(".csv") {
-            skipped(&name);
+        let lower = name.to_ascii_lowercase();
+        if !lower.ends_with(".csv") && !lower.ends_with(".tsv") {
+            tell(Told::Skipped(&name));
             summary.skipped += 1;
             continue;
         }
-        let Some(raw) = super::read_file(intake, "csv", &name, &path, &mut summary)? else { continue };
-        let fitting = mappings.iter().filter_map(|mapping| Some((mapping.fits(&raw)?, mapping)));
+        let mut head = Vec::new();
+        if let Err(cause) = folder::open(&path).and_then(|file| file.take(HEAD).read_to_end(&mut head)) {
+            super::cannot_be_read(intake, "csv", &name, &cause.to_string(), &mut summary)?;
+            continue;
+        }
+        let fitting = mappings.iter().filter_map(|mapping| Some((mapping.fits(&head)?, mapping)));
         match fitting.max_by_key(|(columns, _)| *columns) {
-            Some((_, mapping)) => summary.add(&rows(intake, &raw, &name, mapping, &|_, _| Ok(false))?),
+            Some((_, mapping)) => summary.add(&import_file(intake, &path, &name, mapping, false, tell)?),
             None => {
-                summary.count(&receive(intake, Incoming { channel: "csv", source: &name, raw: &raw }, Err(unknown()))?)
+                let raw = folder::read(&path).unwrap_or(head);
+                let incoming = Incoming { channel: "csv", source: &name, raw: &raw };
+                summary.count(&receive(intake, incoming, Err(unknown()))?);
             }
         }
     }

@@ -1,58 +1,41 @@
-//! SS-MIX2 standardised storage: `ROOT/pid3/pid3/pid/date/type/file`, taken in by the time in the file name, so that
-//! the later state of a record comes later.
-
-use std::path::{Path, PathBuf};
+//! SS-MIX2 storages: `ROOT/pid3/pid3/pid/date/type/file`, taken in by the time in the file name, so that the later state of
+//! a record comes later. In the extended storage a folder of that name holds the files of a document.
 
 use super::receive::{Incoming, receive};
-use super::{Intake, IntakeError, Known, Summary, folder};
+use super::{Intake, IntakeError, Summary};
 use crate::translate::ssmix2;
 
 /// Folder levels above a storage file: first three of the patient id, next three, patient id, date, data type.
 const LEVELS: usize = 5;
+/// Deepest level of a file in the content folder of the extended storage.
+const DEEPEST: usize = LEVELS + 3;
 
-/// Takes in every storage file below `root`; tells of every other file through `skipped`.
-pub fn import(intake: &Intake, root: &Path, skipped: &mut dyn FnMut(&str)) -> Result<Summary, IntakeError> {
-    walk(intake, root, skipped, &|_, _| Ok(false))
+/// Whether a name below the root is that of a storage file, wherever its content belongs.
+pub fn is_storage_file(name: &str) -> bool {
+    match name.split('/').count() - 1 {
+        LEVELS => true,
+        levels => (LEVELS + 1..=DEEPEST).contains(&levels) && is_extended(name),
+    }
 }
 
-/// Takes in the storage files below `root` that were not taken in before, told by name and content.
-pub fn import_new(intake: &Intake, root: &Path) -> Result<Summary, IntakeError> {
-    walk(intake, root, &mut |_| {}, &|name, raw| super::is_known(intake, "ssmix2", name, raw))
+fn is_extended(name: &str) -> bool {
+    name.split('/').nth(LEVELS).is_some_and(|folder| folder.split('_').count() >= 7)
 }
 
-fn walk(
-    intake: &Intake,
-    root: &Path,
-    skipped: &mut dyn FnMut(&str),
-    known: &Known<'_>,
-) -> Result<Summary, IntakeError> {
+/// Takes in one file by its name below the root.
+pub fn take(intake: &Intake, name: &str, raw: &[u8]) -> Result<Summary, IntakeError> {
     let mut summary = Summary::default();
-    let mut storage: Vec<(String, PathBuf)> = Vec::new();
-    for path in folder::files(root)? {
-        let name = folder::below(root, &path);
-        if name.split('/').count() == LEVELS + 1 {
-            storage.push((name, path));
-        } else {
-            skipped(&name);
-            summary.skipped += 1;
-        }
-    }
-    storage.sort_by(|(a, _), (b, _)| written_at(a).cmp(written_at(b)).then_with(|| a.cmp(b)));
-    for (name, path) in storage {
-        let Some(raw) = super::read_file(intake, "ssmix2", &name, &path, &mut summary)? else { continue };
-        if known(&name, &raw)? {
-            continue;
-        }
-        let translation = ssmix2::parse_path(&name)
-            .and_then(|place| ssmix2::translate(&intake.mappings, &intake.setting, &place, &raw));
-        let incoming = Incoming { channel: "ssmix2", source: &name, raw: &raw };
-        summary.count(&receive(intake, incoming, translation)?);
-    }
+    let translation = if ssmix2::extended::is_extended(name) {
+        ssmix2::extended::translate(&intake.mappings, &intake.setting, name, raw)
+    } else {
+        ssmix2::parse_path(name).and_then(|place| ssmix2::translate(&intake.mappings, &intake.setting, &place, raw))
+    };
+    summary.count(&receive(intake, Incoming { channel: "ssmix2", source: name, raw }, translation)?);
     Ok(summary)
 }
 
 /// The time stamp of a storage file's name (fifth of seven parts); names without one sort first.
-fn written_at(name: &str) -> &str {
-    let file = name.rsplit('/').next().unwrap_or(name);
+pub fn written_at(name: &str) -> &str {
+    let file = name.split('/').nth(LEVELS).unwrap_or(name);
     file.rsplit('_').nth(2).unwrap_or("")
 }

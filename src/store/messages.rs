@@ -71,6 +71,21 @@ pub struct MessageFilter {
     pub offset: usize,
 }
 
+/// How a file of a feed looked when it was last taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenFile {
+    /// `ssmix2`, `csv`, …
+    pub channel: String,
+    /// The feed: path of its root.
+    pub feed: String,
+    /// The file below it.
+    pub source: String,
+    /// Size, times, number on the disk; compared for equality only.
+    pub fingerprint: String,
+    /// SHA-256 of what it held, hexadecimal; empty where it was read as a stream.
+    pub sha256: String,
+}
+
 /// Totals of a node's intake.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MessageCounts {
@@ -90,6 +105,8 @@ pub trait MessageView {
     fn messages(&self, filter: &MessageFilter) -> Result<Vec<MessageRecord>, StoreError>;
     /// Whether a message with these bytes came from this source by this channel before.
     fn is_known(&self, channel: &str, source: &str, sha256: &str) -> Result<bool, StoreError>;
+    /// How a file of a feed looked when it was last taken in.
+    fn seen_file(&self, channel: &str, feed: &str, source: &str) -> Result<Option<SeenFile>, StoreError>;
     /// Totals.
     fn message_counts(&self) -> Result<MessageCounts, StoreError>;
 }

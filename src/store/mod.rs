@@ -206,6 +206,8 @@ pub enum Change {
     RecordMessage(messages::MessageRecord),
     /// Adds what became of a message's fields to the totals.
     CountLosses(BTreeMap<losses::LossKey, u64>),
+    /// Notes how a file of a feed looked when it was taken in.
+    SawFile(messages::SeenFile),
     /// Adds or replaces a paired institution, and keeps its signing key for good.
     PutPeer(peers::Peer),
     /// Replaces the published services of a paired institution, and nothing else of it.

@@ -1,6 +1,11 @@
-//! CSV: one record per row, by a mapping file that uses the same rows as HL7 v2 with column names as sources.
+//! Tables: one record per row, by a mapping file that uses the same rows as HL7 v2 with column names as sources. A CSV file
+//! is read as a stream: memory holds one row of it.
 
+mod encoding;
 mod read;
+mod records;
+
+use std::io::{self, BufRead};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -14,6 +19,9 @@ use super::rows::reference::{FieldRef, FieldRefs};
 use super::rows::{MappingError, Rules};
 use super::{Mappings, Refused, RefusedCode, Setting, Translated};
 use crate::config::Country;
+
+pub use encoding::CsvEncoding;
+use records::{Record, Records, Wrong};
 
 /// The segment name that a row of a table goes by.
 const ROW: &str = "ROW";
@@ -35,7 +43,7 @@ pub struct CsvMapping {
 pub struct CsvFile {
     /// What a row is, e.g. `patients`; the record's kind is `CSV^patients`.
     pub name: String,
-    /// `utf-8` (a byte order mark is fine) or `cp932`.
+    /// `utf-8`, `cp932`, `euc-jp`, `utf-16` or `latin-1`; a byte order mark in the file counts more.
     #[serde(default)]
     pub encoding: CsvEncoding,
     /// One character.
@@ -50,11 +58,36 @@ pub struct CsvFile {
     /// When the record was true: the first of these columns that has a time.
     #[serde(default)]
     pub event_time: Vec<String>,
+    /// Where the rows come from, if not from a file: a query on a database extract.
+    #[serde(default)]
+    pub source: Option<SqlSource>,
     /// What a row becomes; the first must be the Patient. Identity is written as column names.
     pub resource: Vec<CsvResource>,
     /// Code tables of this file.
     #[serde(default)]
     pub table: Vec<TableRow>,
+}
+
+/// A query on a database extract.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlSource {
+    /// One statement that only reads; its column names are those of the rows.
+    pub query: String,
+    /// Most rows taken in by one run.
+    #[serde(default = "hundred_thousand")]
+    pub max_rows: u64,
+    /// The query must be done within so many seconds.
+    #[serde(default = "sixty")]
+    pub seconds: u64,
+}
+
+fn hundred_thousand() -> u64 {
+    100_000
+}
+
+fn sixty() -> u64 {
+    60
 }
 
 /// A resource made of a row.
@@ -83,18 +116,6 @@ pub struct CsvResource {
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
-}
-
-/// Encoding of a CSV file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CsvEncoding {
-    /// UTF-8.
-    #[default]
-    #[serde(rename = "utf-8")]
-    Utf8,
-    /// CP932, the Shift_JIS of Windows.
-    Cp932,
 }
 
 fn comma() -> char {
@@ -136,6 +157,11 @@ impl CsvMapping {
     /// The rows that these are laid over.
     pub fn base(&self) -> &Mappings {
         &self.base
+    }
+
+    /// The query this mapping reads from, if it does.
+    pub fn source(&self) -> Option<&SqlSource> {
+        self.file.source.as_ref()
     }
 
     fn columns(&self) -> Vec<String> {
@@ -213,104 +239,225 @@ impl CsvMapping {
 pub struct CsvRow {
     /// The line it begins on.
     pub line: u64,
-    /// The header and the row as they stand in the file: a file of its own that the same mapping reads. The whole file,
-    /// where no row can be told apart.
+    /// The header and the row as they stand in the file: a file of its own that the same mapping reads.
     pub raw: Vec<u8>,
+    /// No row can be told apart: `raw` is the beginning of the file only, and nothing follows.
+    pub is_whole: bool,
     /// The record, or why there is none.
     pub result: Result<Translated, Refused>,
 }
 
-/// Translates every row.
+/// Translates every row of a file that is held in memory. Where no row can be told apart, `raw` is all of it.
 pub fn translate(mapping: &CsvMapping, setting: &Setting, bytes: &[u8]) -> Vec<CsvRow> {
-    let kind = mapping.kind();
-    let encoding = mapping.file.encoding;
-    let refused =
-        |refused: Refused| vec![CsvRow { line: 1, raw: bytes.to_vec(), result: Err(refused.of(&kind, None)) }];
-    let text = match decode(bytes, encoding) {
-        Ok(text) => text,
-        Err(reason) => return refused(reason),
-    };
-    let mut reader = mapping.reader(&text);
-    let columns: Vec<String> = match reader.headers() {
-        Ok(headers) => headers.iter().map(|name| name.trim().to_owned()).collect(),
-        Err(_) => return refused(Refused::new(RefusedCode::Unreadable, "the first line is no list of column names")),
-    };
-    if let Some(reason) = missing_column(mapping, &columns) {
-        return refused(Refused::new(RefusedCode::Invalid, reason));
+    let mut rows = Rows::new(mapping, setting, bytes);
+    // A slice does not fail to be read; bytes that are not in the encoding are a row like any other.
+    let mut found = Vec::new();
+    while let Ok(Some(mut row)) = rows.next() {
+        if row.is_whole {
+            row.raw = bytes.to_vec();
+        }
+        found.push(row);
     }
-    let (rules, message) = match mapping.rules(&columns, setting.country, &mapping.file.name) {
-        Ok(compiled) => compiled,
-        Err(error) => return refused(Refused::new(RefusedCode::Invalid, error.to_string())),
-    };
-    let header = text.get(..byte(&reader)).unwrap_or("");
-    let mut rows = Vec::new();
-    let mut record = csv::StringRecord::new();
-    loop {
-        let start = byte(&reader);
-        let line = reader.position().line();
-        let read = reader.read_record(&mut record);
-        let raw = || encode(&format!("{header}{}", text.get(start..byte(&reader)).unwrap_or("")), encoding);
-        let result = match read {
-            Ok(false) => return rows,
-            Ok(true) => one_row(mapping, &rules, &message, setting, &columns, &record),
-            Err(_) => Err(Refused::new(RefusedCode::Unreadable, "the row is no CSV: check quotes and line breaks")),
+    found
+}
+
+/// Translates a file row by row.
+pub struct Rows<'a> {
+    mapping: &'a CsvMapping,
+    setting: &'a Setting,
+    stage: Stage<'a>,
+}
+
+enum Stage<'a> {
+    Begin(Box<dyn BufRead + 'a>),
+    Rows(Box<Reading<'a>>),
+    Done,
+}
+
+/// A file whose header is read.
+struct Reading<'a> {
+    records: Records<'a>,
+    encoding: CsvEncoding,
+    delimiter: u8,
+    /// Header, and what stands before it.
+    head: Vec<u8>,
+    table: Table,
+}
+
+impl<'a> Rows<'a> {
+    /// Begins to read.
+    pub fn new(mapping: &'a CsvMapping, setting: &'a Setting, reader: impl BufRead + 'a) -> Self {
+        Self { mapping, setting, stage: Stage::Begin(Box::new(reader)) }
+    }
+
+    /// The next row; `None` at the end. An error is that of the reader.
+    #[expect(clippy::should_implement_trait, reason = "it can fail to be read")]
+    pub fn next(&mut self) -> io::Result<Option<CsvRow>> {
+        if let Stage::Begin(reader) = &mut self.stage {
+            let reader = std::mem::replace(reader, Box::new(io::empty()));
+            match self.begin(reader)? {
+                Ok(reading) => self.stage = Stage::Rows(Box::new(reading)),
+                Err((raw, refused)) => {
+                    self.stage = Stage::Done;
+                    let result = Err(refused.of(&self.mapping.kind(), None));
+                    return Ok(Some(CsvRow { line: 1, raw, is_whole: true, result }));
+                }
+            }
+        }
+        let Stage::Rows(reading) = &mut self.stage else { return Ok(None) };
+        let record = match reading.records.next() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // Only UTF-16 is decoded as a stream, and where it breaks, the rest cannot be told apart.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let raw = std::mem::take(&mut reading.head);
+                self.stage = Stage::Done;
+                let refused = wrong_encoding(CsvEncoding::Utf16).of(&self.mapping.kind(), None);
+                return Ok(Some(CsvRow { line: 1, raw, is_whole: true, result: Err(refused) }));
+            }
+            Err(error) => return Err(error),
         };
-        let line = record.position().map_or(line, csv::Position::line);
-        rows.push(CsvRow { line, raw: raw(), result: result.map_err(|refused| refused.of(&kind, None)) });
+        let result = reading.row(self.mapping, self.setting, &record);
+        let result = result.map_err(|refused| refused.of(&self.mapping.kind(), None));
+        let raw = reading.raw(&record);
+        Ok(Some(CsvRow { line: record.line, raw, is_whole: false, result }))
+    }
+
+    /// Reads the header.
+    fn begin(&self, reader: Box<dyn BufRead + 'a>) -> io::Result<Result<Reading<'a>, (Vec<u8>, Refused)>> {
+        let mapping = self.mapping;
+        let header = match Header::read(mapping, reader)? {
+            Ok(header) => header,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let Header { records, encoding, delimiter, head, columns } = header;
+        Ok(match mapping.table(self.setting, columns) {
+            Ok(table) => Ok(Reading { records, encoding, delimiter, head, table }),
+            Err(refused) => Err((head, refused)),
+        })
     }
 }
 
-/// Where the reader stands in its text.
-fn byte(reader: &csv::Reader<&[u8]>) -> usize {
-    usize::try_from(reader.position().byte()).unwrap_or(usize::MAX)
+/// The first lines of a file.
+struct Header<'a> {
+    records: Records<'a>,
+    encoding: CsvEncoding,
+    delimiter: u8,
+    head: Vec<u8>,
+    columns: Vec<String>,
+}
+
+impl<'a> Header<'a> {
+    #[expect(clippy::type_complexity, reason = "a failing reader is not a file that is refused")]
+    fn read(mapping: &CsvMapping, reader: impl BufRead + 'a) -> io::Result<Result<Self, (Vec<u8>, Refused)>> {
+        let (reader, encoding) = encoding::opened(reader, mapping.file.encoding)?;
+        let mut delimiter = u8::try_from(mapping.file.delimiter).unwrap_or(b',');
+        let mut records = Records::new(reader, encoding, delimiter);
+        let no_names = || Refused::new(RefusedCode::Unreadable, "the first line is no list of column names");
+        let next = |records: &mut Records<'a>| match records.next() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            other => other,
+        };
+        let Some(mut first) = next(&mut records)? else { return Ok(Err((Vec::new(), no_names()))) };
+        let mut head = Vec::new();
+        // Excel's own word on the delimiter.
+        if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', sign, rest @ ..] = &first.bytes[..]
+            && rest.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+        {
+            delimiter = *sign;
+            *records.delimiter() = delimiter;
+            head = std::mem::take(&mut first.bytes);
+            match next(&mut records)? {
+                Some(record) => first = record,
+                None => return Ok(Err((head, no_names()))),
+            }
+        }
+        head.extend_from_slice(&first.bytes);
+        if first.wrong.is_some() {
+            return Ok(Err((head, no_names())));
+        }
+        let Some(text) = encoding.decode(&first.bytes) else { return Ok(Err((head, wrong_encoding(encoding)))) };
+        if text.contains('\0') {
+            return Ok(Err((head, no_names())));
+        }
+        let columns = records::cells(&text, delimiter).iter().map(|name| name.trim().to_owned()).collect();
+        Ok(Ok(Self { records, encoding, delimiter, head, columns }))
+    }
+}
+
+impl Reading<'_> {
+    fn row(&self, mapping: &CsvMapping, setting: &Setting, record: &Record) -> Result<Translated, Refused> {
+        match record.wrong {
+            Some(Wrong::Quote) => {
+                let reason = "a quote on this line has no other; the line is set aside and reading goes on behind it";
+                return Err(Refused::new(RefusedCode::Unreadable, reason));
+            }
+            Some(Wrong::TooLong) => {
+                let reason = "the row is longer than four megabytes; its beginning is kept here";
+                return Err(Refused::new(RefusedCode::TooLarge, reason));
+            }
+            None => {}
+        }
+        let text = self.encoding.decode(&record.bytes).ok_or_else(|| wrong_encoding(self.encoding))?;
+        let cells = records::cells(&text, self.delimiter);
+        let is_broken = text.trim_end_matches(['\r', '\n']).contains(['\r', '\n']);
+        if is_broken && cells.len() < self.table.columns.len() {
+            let reason = format!(
+                "the row goes over several lines and has {} cells, the header {}: a quote seems to be missing",
+                cells.len(),
+                self.table.columns.len()
+            );
+            return Err(Refused::new(RefusedCode::Invalid, reason));
+        }
+        self.table.translate(mapping, setting, &cells)
+    }
+
+    /// The header and the record in the encoding of the file.
+    fn raw(&self, record: &Record) -> Vec<u8> {
+        let whole = [self.head.as_slice(), &record.bytes].concat();
+        match (self.encoding, std::str::from_utf8(&whole)) {
+            // With a mark, as it came: the same mapping must read it again.
+            (CsvEncoding::Utf16, Ok(text)) => {
+                [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+            }
+            _ => whole,
+        }
+    }
 }
 
 impl CsvMapping {
-    fn reader<'a>(&self, text: &'a str) -> csv::Reader<&'a [u8]> {
-        let delimiter = u8::try_from(self.file.delimiter).unwrap_or(b',');
-        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes())
-    }
-
-    /// How many columns of the file this mapping knows, if it has every required one; for choosing among mappings.
-    pub fn fits(&self, bytes: &[u8]) -> Option<usize> {
-        let text = decode(bytes, self.file.encoding).ok()?;
-        let mut reader = self.reader(&text);
-        let columns: Vec<String> = reader.headers().ok()?.iter().map(|name| name.trim().to_owned()).collect();
-        if missing_column(self, &columns).is_some() {
+    /// How many columns of a file this mapping knows, if it has every required one; for choosing among mappings. The first
+    /// lines of the file are enough.
+    pub fn fits(&self, head: &[u8]) -> Option<usize> {
+        let header = Header::read(self, head).ok()?.ok()?;
+        if missing_column(self, &header.columns).is_some() {
             return None;
         }
         let known = self.columns();
-        Some(columns.iter().filter(|column| known.contains(column)).count())
+        Some(header.columns.iter().filter(|column| known.contains(column)).count())
     }
-}
 
-/// Text back in the file's encoding. What was decoded from it encodes into it.
-fn encode(text: &str, encoding: CsvEncoding) -> Vec<u8> {
-    match encoding {
-        CsvEncoding::Utf8 => text.as_bytes().to_vec(),
-        CsvEncoding::Cp932 => encoding_rs::SHIFT_JIS.encode(text).0.into_owned(),
-    }
-}
-
-fn decode(bytes: &[u8], encoding: CsvEncoding) -> Result<String, Refused> {
-    let wrong = |name: &str| {
-        Refused::new(
-            RefusedCode::Encoding,
-            format!(
-                "the file is not {name}; name its encoding in the mapping file (encoding = \"utf-8\" or \"cp932\")"
-            ),
-        )
-    };
-    match encoding {
-        CsvEncoding::Utf8 => {
-            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| wrong("UTF-8"))
+    /// Compiles the mapping for these columns.
+    pub fn table(&self, setting: &Setting, columns: Vec<String>) -> Result<Table, Refused> {
+        if let Some(reason) = missing_column(self, &columns) {
+            return Err(Refused::new(RefusedCode::Invalid, reason));
         }
-        CsvEncoding::Cp932 => encoding_rs::SHIFT_JIS
-            .decode_without_bom_handling_and_without_replacement(bytes)
-            .map(std::borrow::Cow::into_owned)
-            .ok_or_else(|| wrong("CP932")),
+        let (rules, message) = self
+            .rules(&columns, setting.country, &self.file.name)
+            .map_err(|error| Refused::new(RefusedCode::Invalid, error.to_string()))?;
+        Ok(Table { columns, rules, message })
     }
+}
+
+fn wrong_encoding(encoding: CsvEncoding) -> Refused {
+    Refused::new(
+        RefusedCode::Encoding,
+        format!(
+            "the bytes are not {}; name the file's encoding in the mapping file (encoding = \"utf-8\", \"cp932\", \
+             \"euc-jp\", \"utf-16\" or \"latin-1\")",
+            encoding.name()
+        ),
+    )
 }
 
 fn missing_column(mapping: &CsvMapping, columns: &[String]) -> Option<String> {
@@ -325,53 +472,61 @@ fn missing_column(mapping: &CsvMapping, columns: &[String]) -> Option<String> {
     Some(format!("the file has no column {missing:?}, which the mapping requires"))
 }
 
-fn one_row(
-    mapping: &CsvMapping,
-    rules: &Rules,
-    row: &MessageRow,
-    setting: &Setting,
-    columns: &[String],
-    record: &csv::StringRecord,
-) -> Result<Translated, Refused> {
-    if record.len() > columns.len() {
-        return Err(Refused::new(
-            RefusedCode::Invalid,
-            format!("the row has {} cells, the header {}", record.len(), columns.len()),
-        ));
+/// A mapping compiled for the columns of one source.
+#[derive(Debug, Clone)]
+pub struct Table {
+    columns: Vec<String>,
+    rules: Rules,
+    message: MessageRow,
+}
+
+impl Table {
+    /// Translates one row.
+    pub fn translate(&self, mapping: &CsvMapping, setting: &Setting, cells: &[String]) -> Result<Translated, Refused> {
+        let columns = &self.columns;
+        if cells.len() > columns.len() {
+            return Err(Refused::new(
+                RefusedCode::Invalid,
+                format!("the row has {} cells, the header {}", cells.len(), columns.len()),
+            ));
+        }
+        if cells.iter().any(|cell| cell.len() > MAX_CELL) {
+            return Err(Refused::new(RefusedCode::TooLarge, "a cell is longer than a megabyte"));
+        }
+        if cells.iter().any(|cell| cell.contains('\0')) {
+            return Err(Refused::new(RefusedCode::Invalid, "a cell holds a NUL; mend the export"));
+        }
+        let cell = |name: &String| columns.iter().position(|known| known == name).and_then(|at| clean(cells.get(at)?));
+        if let Some(name) = mapping.file.required.iter().find(|name| cell(name).is_none()) {
+            let reason = format!("the column {name:?} is empty, and the mapping requires it");
+            return Err(Refused::new(RefusedCode::Invalid, reason).at(name));
+        }
+        let fields =
+            cells.iter().map(|cell| if cell.trim().is_empty() { Vec::new() } else { vec![vec![vec![cell.clone()]]] });
+        let message = Message { segments: vec![Segment { name: ROW.to_owned(), fields: fields.collect() }] };
+        let original = json!(cells).to_string();
+        let kind = mapping.kind();
+        let order = Order {
+            rules: &self.rules,
+            setting,
+            message: &message,
+            row: &self.message,
+            original: original.as_bytes(),
+            kind: &kind,
+            history: None,
+            column: &|field| columns.get(field - 1).map(|name| format!("column {name}")),
+            trace: mapping.base.trace(),
+            fallback_time: None,
+        };
+        let built = build::build(&order)?;
+        Ok(Translated {
+            kind,
+            control_id: None,
+            event_time: built.event_time,
+            bundle: built.bundle,
+            amendments: built.amendments,
+            losses: built.losses,
+            warnings: built.warnings,
+        })
     }
-    if record.iter().any(|cell| cell.len() > MAX_CELL) {
-        return Err(Refused::new(RefusedCode::TooLarge, "a cell is longer than a megabyte"));
-    }
-    let cell = |name: &String| columns.iter().position(|known| known == name).and_then(|at| clean(record.get(at)?));
-    if let Some(name) = mapping.file.required.iter().find(|name| cell(name).is_none()) {
-        let reason = format!("the column {name:?} is empty, and the mapping requires it");
-        return Err(Refused::new(RefusedCode::Invalid, reason).at(name));
-    }
-    let fields =
-        record.iter().map(|cell| if cell.trim().is_empty() { Vec::new() } else { vec![vec![vec![cell.to_owned()]]] });
-    let message = Message { segments: vec![Segment { name: ROW.to_owned(), fields: fields.collect() }] };
-    let original = json!(record.iter().collect::<Vec<_>>()).to_string();
-    let kind = mapping.kind();
-    let order = Order {
-        rules,
-        setting,
-        message: &message,
-        row,
-        original: original.as_bytes(),
-        kind: &kind,
-        history: None,
-        column: &|field| columns.get(field - 1).map(|name| format!("column {name}")),
-        trace: mapping.base.trace(),
-        fallback_time: None,
-    };
-    let built = build::build(&order)?;
-    Ok(Translated {
-        kind,
-        control_id: None,
-        event_time: built.event_time,
-        bundle: built.bundle,
-        amendments: built.amendments,
-        losses: built.losses,
-        warnings: built.warnings,
-    })
 }

@@ -110,6 +110,15 @@ impl LossReport {
         fates
     }
 
+    /// Adds the account of another part of the same source.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.totals.mapped += other.totals.mapped;
+        self.totals.kept_raw += other.totals.kept_raw;
+        self.totals.dropped += other.totals.dropped;
+        self.warnings.extend(other.warnings);
+    }
+
     /// One JSON line per entry, each naming the input it belongs to.
     pub fn ndjson(&self, input: &str) -> String {
         #[derive(Serialize)]

@@ -20,6 +20,7 @@ mod datatypes;
 mod provenance;
 mod rows;
 mod setting;
+mod sniff;
 
 use serde_json::Value;
 

@@ -3,6 +3,8 @@
 //!
 //! `ROOT/<PID 1-3>/<PID 4-6>/<PID>/<date or ->/<type>/<PID>_<date>_<type>_<order>_<time>_<department>_<flag>`
 
+pub mod extended;
+
 mod condition;
 mod path;
 
@@ -91,7 +93,7 @@ fn name_source(setting: &Setting, path: &StoragePath, reports: bool, bundle: &mu
     bundle["meta"]["source"] = source;
 }
 
-/// The message's patient must be the folder's: a misplaced file would put one patient's data under another.
+/// See [`check_patient_named`], for a message.
 fn check_patient(message: &Message, path: &StoragePath) -> Result<(), Refused> {
     let named: Vec<&str> = message
         .first("PID")
@@ -99,6 +101,11 @@ fn check_patient(message: &Message, path: &StoragePath) -> Result<(), Refused> {
             pid.field(3).iter().filter_map(|repetition| repetition.first()?.first()).map(|text| text.trim()).collect()
         })
         .unwrap_or_default();
+    check_patient_named(&named, path)
+}
+
+/// The message's patient must be the folder's: a misplaced file would put one patient's data under another.
+fn check_patient_named(named: &[&str], path: &StoragePath) -> Result<(), Refused> {
     if named.iter().all(|text| text.is_empty()) {
         return Err(Refused::new(RefusedCode::MissingPatient, "the message names no patient identifier").at("PID-3"));
     }

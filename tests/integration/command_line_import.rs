@@ -149,10 +149,112 @@ fn what_does_not_belong_into_the_record_is_kept_aside_and_the_counts_add_up() {
 }
 
 #[test]
+fn an_incremental_scan_takes_in_what_is_new_changed_or_replaced_and_nothing_else() {
+    let site = Site::japan("kamogawa");
+    let storage = Storage::new(&site);
+    storage.put_good();
+    let root = storage.path().to_str().unwrap();
+    let scan = || site.run(&["import", "--from", "ssmix2", root, "--incremental"]).good();
+    let counts = |done: &Value| (done["received"].as_u64().unwrap(), done["unchanged"].as_u64().unwrap());
+    assert_eq!(counts(&scan()), (3, 0));
+    assert_eq!(counts(&scan()), (0, 3), "nothing is new");
+
+    // Another time on the same content is no change, whatever clock it was set by.
+    let day = "20261105";
+    let order = Place { patient: PATIENT, day, kind: "OML-11", order: "000000000700001", flag: "1" };
+    let path = storage
+        .path()
+        .join(format!("007/770/{PATIENT}/{day}/OML-11/{PATIENT}_{day}_OML-11_000000000700001_20261105120000000_01_1"));
+    let at = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(at(86_400)).unwrap();
+    assert_eq!(counts(&scan()), (0, 3), "touched");
+
+    // A file replaced under its name, of the same size and time.
+    let first = std::fs::read(&path).unwrap();
+    storage.put(&order, &OML_11.replace("0.90", "0.91"));
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(at(86_400)).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap().len(), first.len());
+    assert_eq!(counts(&scan()), (1, 2), "replaced");
+    assert!(resources(&site, "Observation").iter().any(|(one, _)| one.json.contains("\"value\":0.91")));
+    std::fs::write(&path, &first).unwrap();
+    assert_eq!(counts(&scan()), (1, 2), "replaced by what it was before");
+
+    storage.put(&Place { order: "000000000700009", ..order }, OML_11);
+    assert_eq!(counts(&scan()), (1, 3), "new");
+}
+
+#[test]
+fn a_scan_that_died_before_it_noted_anything_repeats_nothing() {
+    let site = Site::japan("kamogawa");
+    let storage = Storage::new(&site);
+    storage.put_good();
+    let root = storage.path().to_str().unwrap();
+    site.run(&["import", "ssmix2", root]).good();
+    let next = site.run(&["import", "ssmix2", root, "--incremental"]).good();
+    assert_eq!((&next["received"], &next["unchanged"]), (&0.into(), &3.into()));
+    assert_eq!(site.messages().len(), 3);
+}
+
+#[test]
+fn rows_of_a_database_extract_are_taken_in_by_the_query_of_their_mapping() {
+    let site = Site::canada("ridgeway");
+    let database = site.path().join("extract.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE registration (mrn TEXT, surname TEXT, forename TEXT, born TEXT, gone INTEGER);
+             INSERT INTO registration VALUES ('880001', 'Lavoie', 'Zoé \"Zo\"', '1961-03-04', 0),
+               ('880002', 'Okafor, Jr.', NULL, '1974-11-30', 0), (NULL, 'Nobody', 'X', NULL, 0), ('880004', 'Old', 'Y', NULL, 1);",
+        )
+        .unwrap();
+    let mapping = |rows: u64| {
+        let text = format!(
+            r#"
+name = "registration"
+demographics = true
+required = ["mrn"]
+[source]
+query = "SELECT mrn, surname, forename, born FROM registration WHERE gone = 0 ORDER BY rowid"
+max_rows = {rows}
+[[resource]]
+name = "patient"
+type = "Patient"
+rows = [
+  {{ column = "mrn", path = "identifier[]", type = "CX" }},
+  {{ column = "surname", path = "name[0].family", type = "string" }},
+  {{ column = "forename", path = "name[0].given[]", type = "string" }},
+  {{ column = "born", path = "birthDate", type = "date" }},
+]
+"#
+        );
+        site.write("registration.toml", text.as_bytes()).to_str().unwrap().to_owned()
+    };
+    let database = database.to_str().unwrap();
+    let done = site.run(&["import", "--from", "sql", "--mapping", &mapping(100), database]);
+    assert_eq!(done.code, 3, "one row has no number: {done:?}");
+    assert_eq!((&done.json()["translated"], &done.json()["quarantined"]), (&2.into(), &1.into()));
+    assert_eq!(site.count("Patient"), 2);
+    let kept = site.messages().into_iter().find(|message| message.patient.is_some()).unwrap();
+    let raw = site.read(|view| view.message(&kept.id)).unwrap().raw;
+    assert!(raw.starts_with(b"\"mrn\",\"surname\""), "{}", String::from_utf8_lossy(&raw));
+
+    let again = site.run(&["import", "sql", "--mapping", &mapping(100), database, "--incremental"]).good();
+    assert_eq!((&again["received"], &again["unchanged"]), (&0.into(), &3.into()));
+    let cut = site.run(&["import", "sql", "--mapping", &mapping(1), database, "--incremental"]);
+    assert_eq!(cut.json()["quarantined"], 1);
+    let told =
+        site.quarantined().into_iter().any(|message| message.reason.unwrap_or_default().contains("more than 1 rows"));
+    assert!(told, "that there is more is told");
+    site.run(&["import", "sql", "--mapping", "config/none.toml", database]).refused(2, "none.toml");
+}
+
+#[test]
 fn wrong_usage_of_import_is_2() {
     let site = Site::japan("kamogawa");
     site.run(&["import", "ssmix2", "/nowhere"]).refused(2, "/nowhere");
     site.run(&["import", "csv", "x.csv"]).refused(2, "--mapping");
-    site.run(&["import", "ssmix2", "/tmp", "--watch"]).refused(2, "not built");
+    site.run(&["import", "ssmix2", "/nowhere", "--watch"]).refused(2, "/nowhere");
+    site.run(&["import", "--from", "ssmix2", "/nowhere"]).refused(2, "/nowhere");
+    site.run(&["import", "ssmix2"]).refused(2, "name the files");
     site.run(&["import", "morse", "x"]).refused(2, "morse");
 }

@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["harmonise", "translate"],
     &["terminology"],
     &["access", "audit"],
-    &["store", "wire"],
+    &["store", "extracts", "wire"],
     &["fhir", "fault", "config", "ids", "clock", "telemetry"],
 ];
 
@@ -42,7 +42,7 @@ const TRANSLATE_KNOWS: &[&str] = &["translate", "fhir", "fault", "ids", "config"
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["server", "web", "fhir_api", "endpoints", "pages", "routes"]),
     ("reqwest", &["exchange", "demo"]),
-    ("rusqlite", &["store"]),
+    ("rusqlite", &["store", "extracts"]),
     ("askama", &["web", "pages"]),
     ("clap", &["commands"]),
 ];

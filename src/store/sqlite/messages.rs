@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Snapshot;
 use crate::store::StoreError;
-use crate::store::messages::{MessageCounts, MessageFilter, MessageRecord, MessageStatus, MessageView};
+use crate::store::messages::{MessageCounts, MessageFilter, MessageRecord, MessageStatus, MessageView, SeenFile};
 
 const COLUMNS: &str = "id, channel, source, kind, control_id, received_at, sha256, status, reason, losses, resources, \
                        patient";
@@ -52,6 +52,15 @@ pub(super) fn record(connection: &Connection, message: &MessageRecord) -> rusqli
     Ok(())
 }
 
+pub(super) fn saw_file(connection: &Connection, file: &SeenFile) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO seen_file (channel, feed, source, fingerprint, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute([&file.channel, &file.feed, &file.source, &file.fingerprint, &file.sha256])?;
+    Ok(())
+}
+
 impl MessageView for Snapshot<'_> {
     fn message(&self, id: &str) -> Result<Option<MessageRecord>, StoreError> {
         let sql = format!("SELECT {COLUMNS}, raw FROM message WHERE id = ?1");
@@ -80,6 +89,15 @@ impl MessageView for Snapshot<'_> {
     fn is_known(&self, channel: &str, source: &str, sha256: &str) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE sha256 = ?3 AND channel = ?1 AND source = ?2)";
         Ok(self.connection.prepare_cached(sql)?.query_row([channel, source, sha256], |row| row.get(0))?)
+    }
+
+    fn seen_file(&self, channel: &str, feed: &str, source: &str) -> Result<Option<SeenFile>, StoreError> {
+        let sql = "SELECT fingerprint, sha256 FROM seen_file WHERE channel = ?1 AND feed = ?2 AND source = ?3";
+        let read = |row: &Row<'_>| {
+            let [channel, feed, source] = [channel, feed, source].map(str::to_owned);
+            Ok(SeenFile { channel, feed, source, fingerprint: row.get(0)?, sha256: row.get(1)? })
+        };
+        Ok(self.connection.prepare_cached(sql)?.query_row([channel, feed, source], read).optional()?)
     }
 
     fn message_counts(&self) -> Result<MessageCounts, StoreError> {

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../schemas/sqlite/0002_filing.sql"),
     include_str!("../../../schemas/sqlite/0003_positions.sql"),
     include_str!("../../../schemas/sqlite/0004_losses.sql"),
+    include_str!("../../../schemas/sqlite/0005_seen_files.sql"),
 ];
 
 /// The schema version of the file (`PRAGMA user_version`).

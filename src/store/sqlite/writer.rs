@@ -197,6 +197,7 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::RecordMessage(message) => super::messages::record(connection, message),
         // Written once for the group, when all its acts are known to stand.
         Change::CountLosses(_) => Ok(()),
+        Change::SawFile(file) => super::messages::saw_file(connection, file),
         Change::PutPeer(peer) => super::peers::put(connection, peer),
         Change::PutServices { peer, services } => super::peers::put_services(connection, peer, services),
         Change::KeepKey(key) => super::peers::keep_key(connection, key),

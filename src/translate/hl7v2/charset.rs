@@ -1,27 +1,19 @@
 //! MSH-18 (table 0211): which characters the bytes are, decided and decoded before anything is split.
 //!
 //! In ISO-2022-JP the second byte of a kanji may be any of the delimiters, so a message is text first and segments
-//! second. What cannot be decoded is refused; U+FFFD is never put where a character was.
+//! second. What cannot be decoded is refused; U+FFFD is never put where a character was. Chinese and Korean sets (GB, BIG-5,
+//! KS X 1001) are not read.
+
+mod iso2022;
+mod sets;
 
 use crate::config::Country;
 use crate::translate::{Refused, RefusedCode};
 
-const ESC: u8 = 0x1b;
+pub use sets::Charset;
+pub(in crate::translate::hl7v2) use sets::named;
 
-/// A character set a message can come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Charset {
-    /// Seven-bit ASCII.
-    Ascii,
-    /// UTF-8.
-    Utf8,
-    /// ISO 8859-1, read as its superset Windows-1252, which is what senders mean by it.
-    Latin1,
-    /// ISO-2022-JP: ASCII and JIS X 0208 by escape sequences (`ISO IR87`).
-    Iso2022Jp,
-    /// Shift_JIS with the Windows extensions (CP932).
-    ShiftJis,
-}
+const ESC: u8 = 0x1b;
 
 /// Text of a message, and what was odd about its encoding.
 pub struct Decoded {
@@ -35,8 +27,9 @@ pub struct Decoded {
 
 /// Decodes a whole message by its MSH-18, or by the bytes and the country where MSH-18 is empty.
 ///
-/// `unnamed` is the agreed set of a feed that leaves MSH-18 empty. `binding`: bytes that contradict MSH-18 are refused, which is right for a live feed whose sender can mend it. Files
-/// were often converted to UTF-8 on their way; they are read as what their bytes prove them to be, with a warning.
+/// `unnamed` is the agreed set of a feed that leaves MSH-18 empty. `binding`: bytes that contradict MSH-18 are refused, which
+/// is right for a live feed whose sender can mend it. Files were often converted to UTF-8 on their way; they are read as what
+/// their bytes prove them to be, with a warning.
 pub fn decode(bytes: &[u8], country: Country, unnamed: Option<Charset>, binding: bool) -> Result<Decoded, Refused> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let declared = declared(bytes);
@@ -45,7 +38,7 @@ pub fn decode(bytes: &[u8], country: Country, unnamed: Option<Charset>, binding:
         Some(Err(name)) => {
             let reason = format!(
                 "MSH-18 names the character set {name:?}, which this release does not read; send UNICODE UTF-8, ISO IR87, \
-                 8859/1, ASCII or CP932"
+                 ISO IR159, ISO IR13, 8859/1 to 8859/15, ASCII or CP932"
             );
             return Err(refused(reason));
         }
@@ -54,60 +47,57 @@ pub fn decode(bytes: &[u8], country: Country, unnamed: Option<Charset>, binding:
             None => undeclared(bytes, country)?,
         },
     };
-    if !declared.is_empty() && looks_utf8(bytes, charset) {
+    let (text, charset, mut warnings) = if !declared.is_empty() && looks_utf8(bytes, charset) {
         if binding {
             return Err(refused(format!(
                 "the message is {} by MSH-18, but its bytes are UTF-8; correct MSH-18 or the sender's conversion",
                 charset.name()
             )));
         }
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            let warning = format!("MSH-18 says {} but the bytes are UTF-8; read as UTF-8", charset.name());
-            return Ok(Decoded { text: text.to_owned(), charset: Charset::Utf8, warning: Some(warning) });
-        }
-    }
-    decode_as(bytes, charset).map(|text| Decoded { text, charset, warning: None }).map_err(|at| {
-        let source = if declared.is_empty() { "by its bytes" } else { "by MSH-18" };
-        refused(format!(
-            "the message is {} {source}, but byte {at} is not valid there; correct MSH-18 or the sender's conversion",
-            charset.name()
-        ))
+        let warning = format!("MSH-18 says {} but the bytes are UTF-8; read as UTF-8", charset.name());
+        (String::from_utf8_lossy(bytes).into_owned(), Charset::Utf8, vec![warning])
+    } else {
+        let text = sets::decode(bytes, charset, &delimiters(bytes)).map_err(|(at, why)| {
+            let source = if declared.is_empty() { "by its bytes" } else { "by MSH-18" };
+            refused(format!(
+                "the message is {} {source}, but byte {at} is not valid there ({why}); correct MSH-18 or the sender's \
+                 conversion",
+                charset.name()
+            ))
+        })?;
+        (text, charset, Vec::new())
+    };
+    warnings.extend(unsafe_characters(&text));
+    Ok(Decoded { text, charset, warning: (!warnings.is_empty()).then(|| warnings.join("; ")) })
+}
+
+/// Encodes; a character the set lacks becomes `?`, half-width kana where only JIS X 0208 was agreed full-width.
+pub fn encode(text: &str, charset: Charset) -> Vec<u8> {
+    encode_exactly(text, charset).unwrap_or_else(|_| {
+        let one = |letter: char| match encode_exactly(letter.encode_utf8(&mut [0; 4]), charset) {
+            Ok(_) => letter,
+            Err(_) if charset == Charset::Iso2022Jp => iso2022::full_width(letter).unwrap_or('?'),
+            Err(_) => '?',
+        };
+        let kept: String = text.chars().map(one).collect();
+        encode_exactly(&kept, charset).unwrap_or_default()
     })
 }
 
-/// Encodes a reply; a character the set lacks becomes `?` (a reply carries no clinical text).
-pub fn encode(text: &str, charset: Charset) -> Vec<u8> {
-    match charset {
-        Charset::Utf8 => text.as_bytes().to_vec(),
-        Charset::Ascii => text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect(),
-        Charset::Latin1 => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
-        Charset::Iso2022Jp => encoding_rs::ISO_2022_JP.encode(text).0.into_owned(),
-        Charset::ShiftJis => encoding_rs::SHIFT_JIS.encode(text).0.into_owned(),
-    }
+/// Encodes; the error is the first character the set lacks. [`decode`] gives back the same text.
+pub fn encode_exactly(text: &str, charset: Charset) -> Result<Vec<u8>, char> {
+    sets::encode(text, charset)
 }
 
-impl Charset {
-    /// By a name of table 0211 (`ISO IR87`, `8859/1`, `UNICODE UTF-8`), or a usual one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        named(&[name.to_owned()])?.ok()
-    }
-
-    /// Its usual name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ascii => "ASCII",
-            Self::Utf8 => "UTF-8",
-            Self::Latin1 => "ISO 8859-1",
-            Self::Iso2022Jp => "ISO-2022-JP",
-            Self::ShiftJis => "CP932",
-        }
-    }
+/// Text of the bytes of a `\Xhh..\` escape, in the character set of the message.
+pub(super) fn of_hexadecimal(bytes: &[u8], charset: Charset) -> Option<String> {
+    sets::decode(bytes, charset, b"").or_else(|_| sets::decode(bytes, Charset::Utf8, b"")).ok()
 }
 
 /// The repetitions of MSH-18 as written, from bytes not yet decoded. MSH-1 to MSH-18 are ASCII but for names that may
 /// hold ISO-2022-JP, so the line is decoded leniently for this look only.
 pub fn declared(bytes: &[u8]) -> Vec<String> {
-    let line = bytes.split(|b| *b == b'\r' || *b == b'\n').find(|line| line.starts_with(b"MSH")).unwrap_or(bytes);
+    let line = header_line(bytes);
     let line = if line.contains(&ESC) {
         encoding_rs::ISO_2022_JP.decode_without_bom_handling(line).0.into_owned()
     } else {
@@ -124,26 +114,16 @@ pub fn declared(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// The character set that MSH-18 names; `None` if it names none.
-fn named(declared: &[String]) -> Option<Result<Charset, String>> {
-    let mut found = None;
-    for name in declared {
-        let folded: String =
-            name.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_uppercase();
-        let charset = match folded.as_str() {
-            "ISOIR87" | "ISOIR159" | "ISOIR13" | "ISOIR14" | "ISO2022JP" => Charset::Iso2022Jp,
-            "ASCII" | "ISOIR6" => Charset::Ascii,
-            "UNICODEUTF8" | "UTF8" => Charset::Utf8,
-            "88591" | "ISO88591" | "LATIN1" | "ISOIR100" | "WINDOWS1252" | "CP1252" => Charset::Latin1,
-            "CP932" | "MS932" | "SHIFTJIS" | "SJIS" | "WINDOWS31J" => Charset::ShiftJis,
-            _ => return Some(Err(name.clone())),
-        };
-        // `~ISO IR87` and `ASCII~ISO IR87` both mean ISO-2022-JP: the later set is reached by escape from the first.
-        if found.is_none() || found == Some(Charset::Ascii) {
-            found = Some(charset);
-        }
-    }
-    found.map(Ok)
+fn header_line(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == b'\r' || *b == b'\n').find(|line| line.starts_with(b"MSH")).unwrap_or(bytes)
+}
+
+/// The bytes of MSH-1 and MSH-2.
+fn delimiters(bytes: &[u8]) -> Vec<u8> {
+    let declared = header_line(bytes).get(3..).unwrap_or_default();
+    let Some(field) = declared.first() else { return Vec::new() };
+    let others = declared.iter().skip(1).take(5).take_while(|byte| *byte != field);
+    std::iter::once(field).chain(others).copied().collect()
 }
 
 /// The character set of a message that does not say.
@@ -165,55 +145,41 @@ fn undeclared(bytes: &[u8], country: Country) -> Result<Charset, Refused> {
     }
 }
 
-/// Decodes strictly; the error is the offset of the first bad byte, or the length if the set does not tell.
-fn decode_as(bytes: &[u8], charset: Charset) -> Result<String, usize> {
-    match charset {
-        Charset::Ascii => match bytes.iter().position(|b| !b.is_ascii()) {
-            Some(at) => Err(at),
-            None => Ok(bytes.iter().map(|b| char::from(*b)).collect()),
-        },
-        Charset::Utf8 => std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| error.valid_up_to()),
-        Charset::Latin1 => Ok(encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()),
-        Charset::Iso2022Jp => strict(encoding_rs::ISO_2022_JP, &without_idle_escapes(bytes)),
-        Charset::ShiftJis => strict(encoding_rs::SHIFT_JIS, bytes),
-    }
-}
-
-fn strict(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> Result<String, usize> {
-    let mut decoder = encoding.new_decoder_without_bom_handling();
-    let mut text = String::with_capacity(decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(0));
-    match decoder.decode_to_string_without_replacement(bytes, &mut text, true) {
-        (encoding_rs::DecoderResult::InputEmpty, _) => Ok(text),
-        (_, read) => Err(read),
-    }
-}
-
-/// Drops an escape sequence that another one follows at once. Writers that switch per field leave them; the decoder,
-/// made for web pages, takes them for an attack.
-fn without_idle_escapes(bytes: &[u8]) -> Vec<u8> {
-    let is_escape = |at: usize| bytes.get(at) == Some(&ESC) && matches!(bytes.get(at + 1), Some(b'(' | b'$'));
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        if is_escape(at) && is_escape(at + 3) {
-            at += 3;
-            continue;
-        }
-        out.push(bytes[at]);
-        at += 1;
-    }
-    out
-}
-
-/// Bytes that are multi-byte UTF-8 under another name: seven-bit sets cannot hold such bytes, and Latin-1 text that makes
-/// sense is not valid UTF-8 by accident. CP932 may be (half-width kana before kanji), so it is believed if it decodes.
+/// Bytes that are multi-byte UTF-8 under another name: seven-bit sets cannot hold such bytes, and Latin text that makes
+/// sense is not valid UTF-8 by accident. Sets in which half-width kana or Cyrillic fill the upper half may be (CP932 before
+/// kanji), so these are believed if they decode.
 fn looks_utf8(bytes: &[u8], charset: Charset) -> bool {
     let other = match charset {
         Charset::Utf8 => false,
-        Charset::ShiftJis => decode_as(bytes, charset).is_err(),
         Charset::Ascii | Charset::Iso2022Jp | Charset::Latin1 => true,
+        Charset::ShiftJis | Charset::Kana | Charset::EucJp | Charset::Latin(_) => {
+            sets::decode(bytes, charset, b"").is_err()
+        }
     };
     other && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
+}
+
+/// Characters that another system may show otherwise or not at all. They are kept as they are.
+fn unsafe_characters(text: &str) -> Vec<String> {
+    if text.is_ascii() {
+        return Vec::new();
+    }
+    let count = |is: fn(&char) -> bool| text.chars().filter(is).count();
+    let private = count(
+        |letter| matches!(letter, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{ffffd}' | '\u{100000}'..='\u{10fffd}'),
+    );
+    let lost = count(|letter| *letter == '\u{fffd}');
+    let mut warnings = Vec::new();
+    if private > 0 {
+        warnings.push(format!(
+            "{private} characters are the sender's own (外字, private use): kept, but other systems cannot show them; have \
+             the text checked"
+        ));
+    }
+    if lost > 0 {
+        warnings.push(format!("{lost} characters were lost before the message was sent (U+FFFD); compare the source"));
+    }
+    warnings
 }
 
 fn refused(reason: String) -> Refused {
@@ -278,5 +244,39 @@ mod tests {
     fn idle_escapes_are_no_error() {
         let name = b"\x1b$B\x1b(B\x1b$BEO\x1b(B";
         assert!(decode(&message("~ISO IR87", name), Country::Jp, None, true).unwrap().text.ends_with('渡'));
+    }
+
+    #[test]
+    fn every_set_of_table_0211_in_use_is_read() {
+        let read = |charset: &str, bytes: &[u8]| {
+            let decoded = decode(&message(charset, bytes), Country::Jp, None, true).unwrap();
+            decoded.text.rsplit('|').next().unwrap().to_owned()
+        };
+        assert_eq!(read("8859/2", b"\xa3\xf3d\xbc"), "Łódź");
+        assert_eq!(read("8859/15", b"\xa4\xbd"), "€œ");
+        assert_eq!(read("8859/5", b"\xb0\xd1"), "Аб");
+        assert_eq!(read("ISO IR14~ISO IR87~ISO IR159", b"\x1b$(D0!\x1b(J"), "丂");
+        assert_eq!(read("ISO IR13", b"\xb6\xc5"), "ｶﾅ");
+        assert_eq!(read("~ISO IR13~ISO IR87", b"\x1b(I6E\x1b$BEO\x1b(B"), "ｶﾅ渡");
+        assert_eq!(read("EUC-JP", b"\xc5\xcf"), "渡");
+        assert_eq!(read("CP932", b"\x87\x40\xfa\x4a"), "①Ⅰ");
+    }
+
+    #[test]
+    fn characters_nobody_else_has_are_told_of() {
+        let private = decode(&message("CP932", b"\xf0\x40"), Country::Jp, None, true).unwrap();
+        assert!(private.text.ends_with('\u{e000}') && private.warning.unwrap().contains("外字"));
+        let lost = decode(&message("UNICODE UTF-8", "a\u{fffd}".as_bytes()), Country::Jp, None, true).unwrap();
+        assert!(lost.warning.unwrap().contains("U+FFFD"));
+        let variant = decode(&message("UNICODE UTF-8", "葛\u{e0100}城".as_bytes()), Country::Jp, None, true).unwrap();
+        assert!(variant.text.ends_with("葛\u{e0100}城") && variant.warning.is_none());
+    }
+
+    #[test]
+    fn a_reply_has_a_question_mark_for_what_its_set_lacks() {
+        assert_eq!(encode("é渡", Charset::Latin1), b"\xe9?");
+        assert_eq!(encode("渡①", Charset::Iso2022Jp), b"\x1b$BEO\x1b(B?");
+        assert_eq!(encode("a渡", Charset::Ascii), b"a?");
+        assert_eq!(encode_exactly("渡é", Charset::ShiftJis), Err('é'));
     }
 }

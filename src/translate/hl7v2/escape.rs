@@ -1,6 +1,6 @@
 //! Escape sequences of text (HL7 v2.5.1, 2.7): delimiters, line breaks, hexadecimal bytes, highlighting.
 
-use super::charset::Charset;
+use super::charset::{self, Charset};
 use super::message::Delimiters;
 
 /// Replaces the escape sequences that have a meaning in text. One that has none here stays as it was written.
@@ -82,10 +82,7 @@ fn hexadecimal(hex: &str, charset: Charset) -> Option<String> {
     let bytes: Option<Vec<u8>> =
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect();
     let bytes = bytes?;
-    let text = match charset {
-        Charset::Latin1 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(&bytes).0.into_owned(),
-        _ => String::from_utf8(bytes).ok()?,
-    };
+    let text = charset::of_hexadecimal(&bytes, charset)?;
     // CR and LF written as \X0D\ \X0A\ are line breaks.
     Some(text.replace("\r\n", "\n").replace('\r', "\n"))
 }

@@ -98,16 +98,9 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
 }
 
 fn reply_charset(declared: &[String], line: &[u8]) -> Charset {
-    let folded = declared.join(" ").to_ascii_uppercase().replace(' ', "");
-    if folded.contains("IR87") || line.contains(&0x1b) {
-        Charset::Iso2022Jp
-    } else if folded.contains("8859/1") || folded.contains("8859-1") {
-        Charset::Latin1
-    } else if folded.contains("UTF-8") || folded.contains("UTF8") {
-        Charset::Utf8
-    } else if folded.contains("932") || folded.contains("JIS") {
-        Charset::ShiftJis
-    } else {
-        Charset::Ascii
+    match charset::named(declared) {
+        Some(Ok(charset)) => charset,
+        _ if line.contains(&0x1b) => Charset::Iso2022Jp,
+        _ => Charset::Ascii,
     }
 }

@@ -15,8 +15,8 @@ use super::{Mappings, Refused, RefusedCode, Setting, Translated};
 use message::Message;
 
 pub use acknowledge::{Complaint, acknowledge, application_acknowledge};
-pub use batch::split_batch;
-pub use charset::Charset;
+pub use batch::{Envelope, Line, split_batch};
+pub use charset::{Charset, encode_exactly};
 pub use header::{Header, header};
 pub use message::Delimiters;
 

@@ -33,4 +33,5 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("ccda/tables.toml", include_str!("../../../config/mappings/ccda/tables.toml")),
     ("ccda/systems.toml", include_str!("../../../config/mappings/ccda/systems.toml")),
     ("ssmix2.toml", include_str!("../../../config/mappings/ssmix2.toml")),
+    ("ssmix2-extended.toml", include_str!("../../../config/mappings/ssmix2-extended.toml")),
 ];

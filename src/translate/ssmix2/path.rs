@@ -49,16 +49,34 @@ impl StoragePath {
 ///
 /// Folder and file name repeat each other; where they differ the file is not where it belongs.
 pub fn parse_path(relative: &str) -> Result<StoragePath, Refused> {
-    let pieces: Vec<&str> = relative.split(['/', '\\']).filter(|piece| !piece.is_empty() && *piece != ".").collect();
+    let pieces = pieces(relative);
     let [.., first, second, patient, date, data_type, name] = pieces[..] else {
         return Err(misplaced("a storage file stands six levels deep: ROOT/123/456/PATIENT/DATE/TYPE/FILE"));
     };
-    let parts: Vec<&str> = name.split('_').collect();
-    let [named_patient, named_date, named_type, order, timestamp, department, flag] = parts[..] else {
+    check([first, second, patient, date, data_type], name)
+}
+
+/// The pieces of a path.
+pub(super) fn pieces(relative: &str) -> Vec<&str> {
+    relative.split(['/', '\\']).filter(|piece| !piece.is_empty() && *piece != ".").collect()
+}
+
+/// Compares the folders with a name of seven pieces.
+pub(super) fn check(folders: [&str; 5], name: &str) -> Result<StoragePath, Refused> {
+    let [first, second, patient, date, data_type] = folders;
+    // The data type of an extended storage may hold an underscore itself, so it is what is left of the other six.
+    let mut parts = name.rsplitn(5, '_');
+    let (flag, department, timestamp, order) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let mut start = parts.next().unwrap_or("").splitn(3, '_');
+    let (named_patient, named_date, named_type) = (start.next(), start.next(), start.next());
+    let (Some(flag), Some(department), Some(timestamp), Some(order), Some(named_type)) =
+        (flag, department, timestamp, order, named_type)
+    else {
         return Err(misplaced(
             "the file name does not have the seven pieces PATIENT_DATE_TYPE_ORDER_TIME_DEPARTMENT_FLAG",
         ));
     };
+    let (named_patient, named_date) = (named_patient.unwrap_or(""), named_date.unwrap_or(""));
     let digits = |from: usize| patient.chars().skip(from).take(3).collect::<String>();
     if first != digits(0) || (second != digits(3) && !(digits(3).is_empty() && second == "-")) {
         return Err(misplaced("the two upper folders are not the first six characters of the patient folder"));
@@ -96,7 +114,7 @@ pub fn parse_path(relative: &str) -> Result<StoragePath, Refused> {
     })
 }
 
-fn misplaced(reason: &str) -> Refused {
+pub(super) fn misplaced(reason: &str) -> Refused {
     Refused::new(RefusedCode::WrongFolder, format!("{reason}; put the file where its content belongs"))
 }
 

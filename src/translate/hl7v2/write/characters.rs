@@ -33,6 +33,9 @@ fn holds(c: char, set: Charset) -> bool {
         Charset::Latin1 => u32::from(c) < 0x100 && !('\u{80}'..='\u{9f}').contains(&c),
         Charset::ShiftJis => c.is_ascii() || (c != '\u{a5}' && c != '\u{203e}' && encodes(encoding_rs::SHIFT_JIS, c)),
         Charset::Iso2022Jp => c.is_ascii() || is_jis_x_0208(c),
+        Charset::Latin(_) | Charset::Kana | Charset::EucJp => {
+            charset::encode_exactly(c.encode_utf8(&mut [0; 4]), set).is_ok()
+        }
     }
 }
 
@@ -74,7 +77,7 @@ fn twin(c: char) -> Option<char> {
 }
 
 fn substitute(c: char, set: Charset) -> String {
-    let japanese = matches!(set, Charset::Iso2022Jp | Charset::ShiftJis);
+    let japanese = matches!(set, Charset::Iso2022Jp | Charset::Kana | Charset::ShiftJis | Charset::EucJp);
     if japanese
         && let Some(twin) = twin(c)
         && holds(twin, set)

@@ -83,6 +83,23 @@ impl Segment {
     }
 }
 
+/// The name of a part of ISO 8859 in table 0211.
+fn latin(part: u8) -> &'static str {
+    match part {
+        2 => "8859/2",
+        3 => "8859/3",
+        4 => "8859/4",
+        5 => "8859/5",
+        6 => "8859/6",
+        7 => "8859/7",
+        8 => "8859/8",
+        9 => "8859/9",
+        13 => "8859/13",
+        15 => "8859/15",
+        _ => "8859/1",
+    }
+}
+
 /// `trigger` is MSH-9.2, `structure` MSH-9.3.
 fn header(cover: &Cover, code: &str, trigger: &str, structure: &str) -> Segment {
     let (charset, scheme) = match cover.charset {
@@ -91,6 +108,9 @@ fn header(cover: &Cover, code: &str, trigger: &str, structure: &str) -> Segment 
         Charset::Latin1 => ("8859/1", ""),
         Charset::Iso2022Jp => ("~ISO IR87", "ISO 2022-1994"),
         Charset::ShiftJis => ("CP932", ""),
+        Charset::Kana => ("~ISO IR13~ISO IR87", "ISO 2022-1994"),
+        Charset::EucJp => ("EUC-JP", ""),
+        Charset::Latin(part) => (latin(part), ""),
     };
     let country = match cover.country {
         Country::Ca => "CAN",
