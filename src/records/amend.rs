@@ -37,7 +37,7 @@ pub(super) fn amend(
         }
         let merged = laid_over(units::units(recorded, &before), said, &now, amendment);
         let mut head = head(new);
-        keep_source(recorded, &mut head);
+        keep_meta(recorded, &mut head);
         *new = units::resource(head, merged, &latest);
         in_error_has_no_status(new);
     }
@@ -52,12 +52,14 @@ pub(super) fn begin(new: &mut Value, time: Option<&str>, amendment: &Amendment) 
     }
 }
 
-/// What is the source's own stays so when another message adds to it.
-fn keep_source(recorded: &Map<String, Value>, new: &mut Map<String, Value>) {
-    let source = |resource: &Map<String, Value>| resource.get("meta").and_then(|meta| meta.get("source")).cloned();
-    if let (Some(source), None) = (source(recorded), source(new)) {
-        let meta = new.entry("meta").or_insert_with(|| Value::Object(Map::new()));
-        meta["source"] = source;
+/// What is the source's own stays so when another message adds to it, and so does the profile that the fuller resource keeps.
+fn keep_meta(recorded: &Map<String, Value>, new: &mut Map<String, Value>) {
+    for member in ["source", "profile"] {
+        let of = |resource: &Map<String, Value>| resource.get("meta").and_then(|meta| meta.get(member)).cloned();
+        if let (Some(value), None) = (of(recorded), of(new)) {
+            let meta = new.entry("meta").or_insert_with(|| Value::Object(Map::new()));
+            meta[member] = value;
+        }
     }
 }
 

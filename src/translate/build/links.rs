@@ -143,7 +143,10 @@ fn nearest(work: &Work<'_>, group: usize, known: &Known, names: &[String]) -> Ve
         level = parent;
     }
     let of_message = |made: &&Made| made.by_group.get(&0).cloned().unwrap_or_default();
+    // A visit is the message's wherever it stands: `encounter*` asks for it, whatever the message makes of it.
+    let is_anywhere = names.iter().any(|name| name.ends_with('*'));
     match group {
+        _ if is_anywhere => made.iter().flat_map(|made| made.all.iter().cloned()).collect(),
         0 => made.iter().flat_map(|made| made.all.iter().cloned()).collect(),
         _ => made.iter().flat_map(of_message).collect(),
     }

@@ -36,15 +36,12 @@ fn named(rules: &Rules) -> HashSet<&str> {
     rules.messages.values().flat_map(|message| &message.resources).map(String::as_str).collect()
 }
 
-/// Whether a resource of the type that some message makes is filled from the segment.
+/// Whether a resource of the type that some message makes is filled from the segment. Every message has its Provenance.
 fn is_read(rules: &Rules, named: &HashSet<&str>, segment: &str, to: &str) -> bool {
-    // Every message has a Provenance, filled from its header and event without a resource row.
-    if to == "Provenance" && matches!(segment, "MSH" | "EVN") {
-        return true;
-    }
-    rules.resources.values().any(|resource| {
-        resource.resource_type == to
-            && named.contains(resource.name.as_str())
-            && resource.from.iter().any(|from| from.trim_start_matches(['^', '>', '*']) == segment)
-    })
+    to == "Provenance"
+        || rules.resources.values().any(|resource| {
+            resource.resource_type == to
+                && named.contains(resource.name.as_str())
+                && resource.from.iter().any(|from| from.trim_start_matches(['^', '>', '*']) == segment)
+        })
 }

@@ -64,10 +64,10 @@ pub(crate) fn typed(context: &Context<'_>, kind: Option<&str>) -> Map<String, Va
     identifier
 }
 
-/// The authority that issued an identifier, as an Organization. Only where it has an address of its own: a name alone is
-/// the name of the system already.
+/// The authority that issued an identifier, as an Organization. Only where it has a name and an id of its own: either alone
+/// is the system of the identifier already.
 pub(crate) fn assigner(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
-    hd.get(2)?;
+    hd.get(1).and(hd.get(2))?;
     super::organization::of_hd(context, hd)
 }
 
