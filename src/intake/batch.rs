@@ -45,7 +45,7 @@ impl<R: BufRead> Messages<R> {
     }
 
     /// The next message; `None` at the end of the file.
-    pub fn next(&mut self) -> std::io::Result<Option<Part>> {
+    pub fn following(&mut self) -> std::io::Result<Option<Part>> {
         while !self.ended {
             let line = self.line()?;
             if line.is_empty() {
@@ -127,7 +127,7 @@ mod tests {
     fn parts(file: &[u8], most: usize) -> (Vec<Part>, Vec<String>) {
         let mut messages = Messages::with_limit(std::io::BufReader::with_capacity(7, file), most);
         let mut parts = Vec::new();
-        while let Some(part) = messages.next().unwrap() {
+        while let Some(part) = messages.following().unwrap() {
             parts.push(part);
         }
         (parts, messages.finish())

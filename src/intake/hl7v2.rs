@@ -27,7 +27,7 @@ pub fn import_file(
     };
     let mut messages = Messages::new(BufReader::new(file));
     loop {
-        let (raw, translation) = match messages.next() {
+        let (raw, translation) = match messages.following() {
             Ok(Some(Part::Message(raw))) => {
                 let translation = hl7v2::translate(&intake.mappings, &intake.setting, &raw);
                 (raw, translation)

@@ -152,7 +152,7 @@ mod tests {
         assert!(waiting.settled().is_empty(), "seen for the first time");
         std::fs::write(&path, "MSH|^~\\&|more").unwrap();
         assert!(waiting.settled().is_empty(), "it has grown");
-        assert_eq!(waiting.settled(), [path.clone()]);
+        assert_eq!(waiting.settled(), std::slice::from_ref(&path));
         assert!(waiting.settled().is_empty(), "taken once");
         waiting.add([path.clone()]);
         std::fs::remove_file(&path).unwrap();

@@ -348,7 +348,6 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    #[expect(clippy::type_complexity, reason = "a failing reader is not a file that is refused")]
     fn read(mapping: &CsvMapping, reader: impl BufRead + 'a) -> io::Result<Result<Self, (Vec<u8>, Refused)>> {
         let (reader, encoding) = encoding::opened(reader, mapping.file.encoding)?;
         let mut delimiter = u8::try_from(mapping.file.delimiter).unwrap_or(b',');

@@ -115,13 +115,9 @@ fn cda(bytes: &[u8]) -> Content {
         let warning = Some("the XML in it is in an encoding that is not read; attached as it is".to_owned());
         return Content { warning, ..Content::default() };
     };
-    let document = match roxmltree::Document::parse(&text) {
-        Ok(document) => document,
-        Err(_) => {
-            let warning =
-                Some("the XML in it is not well formed or declares a document type; attached as it is".to_owned());
-            return Content { warning, ..Content::default() };
-        }
+    let Ok(document) = roxmltree::Document::parse(&text) else {
+        let warning = "the XML in it is not well formed or declares a document type; attached as it is".to_owned();
+        return Content { warning: Some(warning), ..Content::default() };
     };
     let root = document.root_element();
     if root.tag_name().name() != "ClinicalDocument" {
