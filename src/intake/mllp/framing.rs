@@ -31,6 +31,9 @@ pub enum Frame {
     Broken(Vec<u8>, &'static str),
 }
 
+/// Bytes read and forgotten at least before a sender that does not end is cut off.
+const MOST_DISCARDED: usize = 4 << 20;
+
 /// Limits of a reader.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -84,12 +87,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Reads and forgets until the sender ends, for as long as one message may take. A connection closed over bytes that
-    /// nobody read is reset, and the sender would lose the answer that tells it why.
+    /// Reads and forgets until the sender ends, for as long and as much as one message may take. A connection closed over
+    /// bytes that nobody read is reset, and the sender would lose the answer that tells it why.
     pub async fn discard(mut self) {
         let deadline = Instant::now() + self.limits.message;
+        let mut left = self.limits.largest.max(MOST_DISCARDED);
         let mut block = [0u8; 8192];
-        while matches!(timeout_at(deadline, self.stream.read(&mut block)).await, Ok(Ok(size)) if size > 0) {}
+        while let Ok(Ok(size @ 1..)) = timeout_at(deadline, self.stream.read(&mut block)).await {
+            left = left.saturating_sub(size);
+            if left == 0 {
+                return;
+            }
+        }
     }
 
     /// A frame that the buffer already holds or rules out.

@@ -37,11 +37,14 @@ impl<'a> Piece<'a> {
     /// Part `number`, trimmed; `None` if absent, empty or the explicit null. Subcomponents are joined by `&`.
     pub(crate) fn get(&self, number: usize) -> Option<String> {
         let text = match self.parts {
-            Parts::Components(components) => components.get(number.checked_sub(1)?)?.join("&"),
+            Parts::Components(components) => {
+                let subs = components.get(number.checked_sub(1)?)?;
+                subs.iter().any(|sub| !sub.trim().is_empty()).then(|| subs.join("&"))?
+            }
             Parts::Subcomponents(subs) => subs.get(number.checked_sub(1)?)?.clone(),
         };
         let text = text.trim();
-        (!text.is_empty() && text != NULL && !text.chars().all(|c| c == '&')).then(|| text.to_owned())
+        (!text.is_empty() && text != NULL).then(|| text.to_owned())
     }
 
     /// Part `number`, booked as mapped.
@@ -64,9 +67,13 @@ impl<'a> Piece<'a> {
             Parts::Components(components) => components.iter().map(|subs| subs.join("&")).collect::<Vec<_>>().join("^"),
             Parts::Subcomponents(subs) => subs.join("&"),
         };
+        let is_blank = |subs: &[String]| subs.iter().all(|sub| sub.trim().is_empty());
+        let is_empty = match self.parts {
+            Parts::Components(components) => components.iter().all(|subs| is_blank(subs)),
+            Parts::Subcomponents(subs) => is_blank(subs),
+        };
         let text = text.trim();
-        let holds = !text.chars().all(|c| matches!(c, '&' | '^' | ' ')) && text != NULL;
-        holds.then(|| text.to_owned())
+        (!is_empty && text != NULL).then(|| text.to_owned())
     }
 
     /// Books part `number` as mapped.
