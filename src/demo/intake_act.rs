@@ -104,7 +104,7 @@ async fn record(toronto: &Site, tokyo: &Site, tale: &Tale, checks: &mut Checks) 
     checks.expect("1.50 in, 1.50 out", lipids.contains("\"value\":1.50"), || lipids.clone());
     let glucose = fhir(toronto, "Observation?code=14749-6&status=corrected").await?;
     checks.expect("a corrected result is marked corrected", glucose.contains("\"value\":8.6"), || glucose.clone());
-    let watanabe = fhir(tokyo, "Patient?name=ワタナベ").await?;
+    let watanabe = fhir(tokyo, "Patient?name=ワタナベ&_count=200").await?;
     let both = watanabe.contains("渡邉") && watanabe.contains("渡辺");
     checks.expect("ワタナベ finds 渡邉 and 渡辺, each as written", both, || watanabe.clone());
     checks

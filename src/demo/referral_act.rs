@@ -175,7 +175,7 @@ async fn declined(toronto: &Site, tokyo: &Site, tale: &mut Tale, checks: &mut Ch
     let okafor = Person::sign_in(toronto, Role::Clinician, "fr").await?;
     let id = compose(
         &aikawa,
-        "ワタナベ",
+        "ワタナベ ケンイチ",
         &patient(tokyo, intake_act::KENICHI)?,
         "toronto/second-opinion-oncology",
         "ja",

@@ -349,7 +349,7 @@ struct Header<'a> {
 
 impl<'a> Header<'a> {
     fn read(mapping: &CsvMapping, reader: impl BufRead + 'a) -> io::Result<Result<Self, (Vec<u8>, Refused)>> {
-        let (reader, encoding) = encoding::opened(reader, mapping.file.encoding)?;
+        let (reader, encoding, is_marked) = encoding::opened(reader, mapping.file.encoding)?;
         let mut delimiter = u8::try_from(mapping.file.delimiter).unwrap_or(b',');
         let mut records = Records::new(reader, encoding, delimiter);
         let no_names = || Refused::new(RefusedCode::Unreadable, "the first line is no list of column names");
@@ -358,14 +358,15 @@ impl<'a> Header<'a> {
             other => other,
         };
         let Some(mut first) = next(&mut records)? else { return Ok(Err((Vec::new(), no_names()))) };
-        let mut head = Vec::new();
+        // The mark stays with what is kept of a row, or the mapping would read it in another encoding.
+        let mut head = if is_marked { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
         // Excel's own word on the delimiter.
         if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', sign, rest @ ..] = &first.bytes[..]
             && rest.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
         {
             delimiter = *sign;
             *records.delimiter() = delimiter;
-            head = std::mem::take(&mut first.bytes);
+            head.append(&mut first.bytes);
             match next(&mut records)? {
                 Some(record) => first = record,
                 None => return Ok(Err((head, no_names()))),

@@ -58,12 +58,13 @@ impl CsvEncoding {
     }
 }
 
-/// A reader behind its byte order mark and in bytes that lines can be told in, and the encoding of these. A byte order
-/// mark counts more than the mapping file: Excel writes it when it writes something else than was agreed.
+/// A reader behind its byte order mark and in bytes that lines can be told in, the encoding of these, and whether there was
+/// a mark of UTF-8. A byte order mark counts more than the mapping file: Excel writes it when it writes something else than
+/// was agreed.
 pub(super) fn opened<'a>(
     mut reader: impl BufRead + 'a,
     declared: CsvEncoding,
-) -> io::Result<(Box<dyn BufRead + 'a>, CsvEncoding)> {
+) -> io::Result<(Box<dyn BufRead + 'a>, CsvEncoding, bool)> {
     let mut head = Vec::new();
     reader.by_ref().take(3).read_to_end(&mut head)?;
     let (mark, encoding, utf16) = match &head[..] {
@@ -75,8 +76,8 @@ pub(super) fn opened<'a>(
     head.drain(..mark);
     let whole = io::Cursor::new(head).chain(reader);
     Ok(match utf16 {
-        Some(from) => (Box::new(io::BufReader::new(Transcoded::new(whole, from))), encoding),
-        None => (Box::new(whole), encoding),
+        Some(from) => (Box::new(io::BufReader::new(Transcoded::new(whole, from))), encoding, false),
+        None => (Box::new(whole), encoding, mark > 0),
     })
 }
 
