@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use watari::config::Country;
 use watari::fhir::bundle;
-use watari::translate::losses::Outcome;
 use watari::translate::{Mappings, Refused, RefusedCode, Setting, Translated, ccda};
 
 use super::process::Site;
+use super::translate::{check, shown_with};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/translate/ccda")
@@ -32,46 +32,13 @@ fn input(case: &str) -> String {
     std::fs::read_to_string(fixtures().join(case).join("input.xml")).unwrap()
 }
 
-fn shown(result: &Result<Translated, Refused>) -> Value {
-    match result {
-        Ok(translated) => {
-            let lost: Vec<String> = translated
-                .losses
-                .entries
-                .iter()
-                .filter(|entry| entry.outcome != Outcome::Mapped)
-                .map(|entry| format!("{} {:?}: {}", entry.source, entry.outcome, entry.reason.as_deref().unwrap_or("")))
-                .collect();
-            json!({
-                "kind": translated.kind,
-                "control_id": translated.control_id,
-                "event_time": translated.event_time.map(|time| time.to_string()),
-                "warnings": translated.warnings,
-                "mapped": translated.losses.totals.mapped,
-                "lost": lost,
-                "bundle": translated.bundle,
-            })
-        }
-        Err(refused) => {
-            json!({"refused": refused.code, "kind": refused.kind, "place": refused.place, "reason": refused.reason})
-        }
-    }
-}
-
 #[test]
 fn ccda_cases() {
     let mut count = 0;
     for entry in std::fs::read_dir(fixtures()).unwrap() {
         let folder = entry.unwrap().path();
         let result = translate(&std::fs::read(folder.join("input.xml")).unwrap());
-        let text = format!("{}\n", serde_json::to_string_pretty(&shown(&result)).unwrap());
-        let expected = folder.join("expected.json");
-        if std::env::var_os("UPDATE_FIXTURES").is_some() {
-            std::fs::write(&expected, &text).unwrap();
-        } else {
-            let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
-            assert!(wanted == text, "{} differs; UPDATE_FIXTURES=1 shows how:\n{text}", expected.display());
-        }
+        check(&folder.join("expected.json"), &shown_with(&result, |entry| entry.source.clone()));
         count += 1;
     }
     assert!(count >= 7, "only {count} cases");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use watari::config::Country;
 use watari::translate::csv::CsvMapping;
-use watari::translate::losses::Outcome;
+use watari::translate::losses::{Entry, Outcome};
 use watari::translate::{Mappings, Refused, RefusedCode, Setting, Translated, csv, hl7v2, ssmix2};
 
 fn fixtures() -> PathBuf {
@@ -62,23 +62,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// A result as the expected files hold it. Losses that went well are only counted: the file shows what did not.
 fn shown(result: &Result<Translated, Refused>) -> Value {
+    shown_with(result, |entry| format!("{} #{}", entry.source, entry.occurrence))
+}
+
+/// The same; `place` says where a lost value stood.
+pub fn shown_with(result: &Result<Translated, Refused>, place: impl Fn(&Entry) -> String) -> Value {
     match result {
         Ok(translated) => {
-            let lost: Vec<String> = translated
-                .losses
-                .entries
-                .iter()
-                .filter(|entry| entry.outcome != Outcome::Mapped)
-                .map(|entry| {
-                    format!(
-                        "{} #{} {:?}: {}",
-                        entry.source,
-                        entry.occurrence,
-                        entry.outcome,
-                        entry.reason.as_deref().unwrap_or("")
-                    )
-                })
-                .collect();
+            let line = |entry: &Entry| {
+                format!("{} {:?}: {}", place(entry), entry.outcome, entry.reason.as_deref().unwrap_or(""))
+            };
+            let entries = translated.losses.entries.iter();
+            let lost: Vec<String> = entries.filter(|entry| entry.outcome != Outcome::Mapped).map(line).collect();
             json!({
                 "kind": translated.kind,
                 "control_id": translated.control_id,
@@ -95,7 +90,8 @@ fn shown(result: &Result<Translated, Refused>) -> Value {
     }
 }
 
-fn check(expected: &Path, actual: &Value) {
+/// Holds a result against an expected file, or writes it under `UPDATE_FIXTURES=1`.
+pub fn check(expected: &Path, actual: &Value) {
     let text = format!("{}\n", serde_json::to_string_pretty(actual).unwrap());
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::create_dir_all(expected.parent().unwrap()).unwrap();

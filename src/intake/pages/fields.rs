@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
-use super::CHANNELS;
+use super::{CHANNELS, ChannelFilter, channel_filters};
 use crate::access::permit::Permission;
 use crate::intake::ranking::{self, RankedField};
 use crate::server::problem::Problem;
@@ -26,17 +26,11 @@ struct Row {
     reasons: Vec<String>,
 }
 
-struct Feed {
-    text: String,
-    href: String,
-    current: bool,
-}
-
 #[derive(Template)]
 #[template(path = "intake/fields.html")]
 struct FieldsPage<'a> {
     f: &'a Frame,
-    feeds: Vec<Feed>,
+    channels: Vec<ChannelFilter>,
     rows: Vec<Row>,
 }
 
@@ -52,17 +46,12 @@ pub async fn show(
     let filter = LossFilter { channel: channel.map(str::to_owned), ..LossFilter::default() };
     let totals = state.here.store.read(move |view| view.loss_totals(&filter)).await?;
     let f = &who.frame;
-    let feeds = std::iter::once((None, f.t.say("channel-all")))
-        .chain(CHANNELS.into_iter().map(|one| (Some(one), f.t.code("channel", one))))
-        .map(|(one, text)| Feed {
-            text,
-            href: one.map_or_else(|| "/messages/fields".to_owned(), |one| format!("/messages/fields?channel={one}")),
-            current: one == channel,
-        })
-        .collect();
+    let channels = channel_filters(f, channel, |one| {
+        one.map_or_else(|| "/messages/fields".to_owned(), |one| format!("/messages/fields?channel={one}"))
+    });
     let lost = |field: &RankedField| field.kept_raw + field.dropped > 0;
     let rows = ranking::rank(&totals).into_iter().filter(lost).take(MOST).map(|field| row(f, field)).collect();
-    page(&FieldsPage { f, feeds, rows })
+    page(&FieldsPage { f, channels, rows })
 }
 
 fn row(f: &Frame, field: RankedField) -> Row {

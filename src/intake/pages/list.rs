@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
-use super::{CHANNELS, status_chip};
+use super::{CHANNELS, ChannelFilter, channel_filters, status_chip};
 use crate::access::permit::Permission;
 use crate::server::problem::Problem;
 use crate::store::messages::{MessageFilter, MessageRecord, MessageStatus};
@@ -41,7 +41,7 @@ struct Filter {
 struct ListPage<'a> {
     f: &'a Frame,
     statuses: Vec<Filter>,
-    channels: Vec<Filter>,
+    channels: Vec<ChannelFilter>,
     rows: Vec<Row>,
     newer: Option<String>,
     older: Option<String>,
@@ -87,15 +87,7 @@ pub async fn list(
             current: one == status,
         })
         .collect();
-    let channels = std::iter::once((None, f.t.say("channel-all")))
-        .chain(CHANNELS.into_iter().map(|one| (Some(one), f.t.code("channel", one))))
-        .map(|(one, text)| Filter {
-            text,
-            shown: String::new(),
-            href: address(status, one, 1),
-            current: one == channel,
-        })
-        .collect();
+    let channels = channel_filters(f, channel, |one| address(status, one, 1));
     page(&ListPage {
         statuses,
         channels,

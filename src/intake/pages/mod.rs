@@ -26,6 +26,25 @@ pub fn router(state: PageState) -> Router {
 /// Doors a message can come through.
 const CHANNELS: [&str; 7] = ["mllp", "hl7v2", "ssmix2", "csv", "ccda", "fhir", "peer"];
 
+/// A door to the messages of one channel, or of all.
+struct ChannelFilter {
+    text: String,
+    href: String,
+    current: bool,
+}
+
+/// The channels to choose from, all of them first; `address` says where each leads.
+fn channel_filters(
+    f: &Frame,
+    chosen: Option<&str>,
+    address: impl Fn(Option<&'static str>) -> String,
+) -> Vec<ChannelFilter> {
+    std::iter::once((None, f.t.say("channel-all")))
+        .chain(CHANNELS.into_iter().map(|one| (Some(one), f.t.code("channel", one))))
+        .map(|(one, text)| ChannelFilter { text, href: address(one), current: one == chosen })
+        .collect()
+}
+
 fn status_chip(f: &Frame, status: crate::store::messages::MessageStatus) -> Markup {
     use crate::store::messages::MessageStatus::{Quarantined, Translated};
     let tone = match status {

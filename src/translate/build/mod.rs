@@ -30,7 +30,7 @@ pub(crate) use entries::conditional_query;
 pub(crate) use ledger::{Leaf, Target};
 pub(crate) use piece::Piece;
 pub(crate) use profiles::state as state_profile;
-pub(crate) use resources::fill_from as fill;
+pub(crate) use resources::{fill_from as fill, kebab};
 
 /// What is to be built, and from what.
 pub(crate) struct Order<'a> {

@@ -342,7 +342,7 @@ fn is_shared(kind: &str) -> bool {
 }
 
 /// `AllergyIntolerance` → `allergy-intolerance`.
-fn kebab(name: &str) -> String {
+pub(crate) fn kebab(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() && !out.is_empty() {

@@ -9,7 +9,7 @@ use super::rows::StatementRow;
 use super::types;
 use super::work::{Made, Work};
 use crate::fhir::systems;
-use crate::translate::build::hold_body;
+use crate::translate::build::{hold_body, kebab};
 
 /// Keeps a resource; gives its number. One that is there already is not made twice.
 pub(crate) fn keep<'a>(
@@ -248,18 +248,6 @@ fn name(kind: &str, (system, value): &(String, String), body: &mut Map<String, V
         None if kind == "Provenance" => {}
         None => drop(body.insert("identifier".to_owned(), json!([own]))),
     }
-}
-
-/// `AllergyIntolerance` → `allergy-intolerance`.
-fn kebab(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !out.is_empty() {
-            out.push('-');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
 }
 
 /// A data-absent-reason in place of a value.
