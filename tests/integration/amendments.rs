@@ -1,55 +1,32 @@
 //! Messages that follow each other: what a later one leaves of an earlier one's word.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use watari::config::Country;
-use watari::records::accept::{NewIds, Origin, accept};
-use watari::store::{Changes, Handle, sqlite::SqliteStore};
-use watari::translate::{Mappings, Refused, Setting, hl7v2};
+use watari::translate::{Refused, Setting, hl7v2};
 
-struct Record {
-    store: Handle,
-    mappings: Mappings,
-    count: u64,
-    _folder: tempfile::TempDir,
-}
+use super::one_record::{OneRecord, only};
+
+struct Record(OneRecord);
 
 impl Record {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap()));
-        Self { store, mappings: Mappings::builtin().unwrap(), count: 0, _folder: folder }
+        Self(OneRecord::new())
     }
 
     /// Takes a message in, each later than the one before.
     fn take(&mut self, kind: &str, segments: &[&str]) -> Result<(), Refused> {
-        self.count += 1;
-        let text = format!("MSH|^~\\&|A|YYZ|||202601{:02}||{kind}|1|P|2.5\r{}\r", self.count, segments.join("\r"));
-        let translated = hl7v2::translate(&self.mappings, &Setting::anonymous(Country::Ca), text.as_bytes())?;
-        let origin = Origin {
-            event_time: translated.event_time.map(|time| time.to_string()),
-            new_ids: NewIds::OfFullUrl,
-            amendments: translated.amendments,
-            ..Origin::default()
-        };
-        let now = format!("2026-02-{:02}T00:00:00.000Z", self.count);
-        let accepted = self.store.view(|view| accept(view, &now, &translated.bundle, &origin)).unwrap();
-        self.store.commit(Changes { expect: accepted.expect, changes: accepted.changes }).unwrap();
+        let day = self.0.taken + 1;
+        let text = format!("MSH|^~\\&|A|YYZ|||202601{day:02}||{kind}|1|P|2.5\r{}\r", segments.join("\r"));
+        self.0.enter(hl7v2::translate(&self.0.mappings, &Setting::anonymous(Country::Ca), text.as_bytes())?);
         Ok(())
     }
 
     fn all(&self, kind: &str) -> Vec<Value> {
-        let patient = self.store.view(|view| view.by_identifier("Patient", &system(), "7")).unwrap()[0].id.clone();
-        let compartment = self.store.view(|view| view.compartment(&patient)).unwrap();
-        let of_kind = compartment.into_iter().filter(|stored| stored.kind == kind);
-        of_kind.map(|stored| serde_json::from_str(&stored.json).unwrap()).collect()
+        self.0.under(&system(), "7", kind)
     }
 
     fn one(&self, kind: &str) -> Value {
-        let all = self.all(kind);
-        assert_eq!(all.len(), 1, "{all:?}");
-        all[0].clone()
+        only(self.all(kind))
     }
 }
 

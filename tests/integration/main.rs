@@ -33,6 +33,7 @@ mod hl7v2_out;
 mod map;
 mod mllp;
 mod mllp_doors;
+mod one_record;
 mod orders;
 mod page_desk;
 mod page_words;

@@ -1,28 +1,19 @@
 //! An order and what follows it: its result, its change, its cancellation, and the same again in another order.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use watari::config::Country;
-use watari::records::accept::{NewIds, Origin, accept};
-use watari::store::{Changes, Handle, sqlite::SqliteStore};
-use watari::translate::{Mappings, Refused, RefusedCode, Setting, hl7v2};
+use watari::translate::{Refused, RefusedCode, Setting, hl7v2};
 
-struct Record {
-    store: Handle,
-    mappings: Mappings,
-    count: u64,
-    _folder: tempfile::TempDir,
-}
+use super::one_record::{OneRecord, only};
+
+struct Record(OneRecord);
 
 /// A message of the day: its type, and the segments behind PID.
 struct Message<'a>(u8, &'a str, &'a [&'a str]);
 
 impl Record {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap()));
-        Self { store, mappings: Mappings::builtin().unwrap(), count: 0, _folder: folder }
+        Self(OneRecord::new())
     }
 
     fn take(&mut self, Message(day, kind, segments): &Message<'_>) -> Result<(), Refused> {
@@ -30,32 +21,16 @@ impl Record {
             "MSH|^~\\&|A|TGH|||202603{day:02}||{kind}|{day}|P|2.5\rPID|1||31^^^TGH^MR||Haddad^Rim\r{}\r",
             segments.join("\r")
         );
-        let translated = hl7v2::translate(&self.mappings, &Setting::anonymous(Country::Ca), text.as_bytes())?;
-        self.count += 1;
-        let origin = Origin {
-            event_time: translated.event_time.map(|time| time.to_string()),
-            new_ids: NewIds::OfFullUrl,
-            amendments: translated.amendments,
-            ..Origin::default()
-        };
-        let now = format!("2026-04-01T00:00:{:02}.000Z", self.count);
-        let accepted = self.store.view(|view| accept(view, &now, &translated.bundle, &origin)).unwrap();
-        self.store.commit(Changes { expect: accepted.expect, changes: accepted.changes }).unwrap();
+        self.0.enter(hl7v2::translate(&self.0.mappings, &Setting::anonymous(Country::Ca), text.as_bytes())?);
         Ok(())
     }
 
     fn all(&self, kind: &str) -> Vec<Value> {
-        let system = format!("{}/identifier/TGH", Setting::anonymous(Country::Ca).namespace);
-        let patient = self.store.view(|view| view.by_identifier("Patient", &system, "31")).unwrap()[0].id.clone();
-        let compartment = self.store.view(|view| view.compartment(&patient)).unwrap();
-        let of_kind = compartment.into_iter().filter(|stored| stored.kind == kind);
-        of_kind.map(|stored| serde_json::from_str(&stored.json).unwrap()).collect()
+        self.0.under(&format!("{}/identifier/TGH", Setting::anonymous(Country::Ca).namespace), "31", kind)
     }
 
     fn one(&self, kind: &str) -> Value {
-        let all = self.all(kind);
-        assert_eq!(all.len(), 1, "{all:?}");
-        all[0].clone()
+        only(self.all(kind))
     }
 }
 

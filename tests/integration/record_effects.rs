@@ -1,25 +1,16 @@
 //! What messages do to what earlier ones made: merges, cancellations, replacements; in any order the record is the same.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use watari::config::Country;
-use watari::records::accept::{NewIds, Origin, accept};
-use watari::store::{Changes, Handle, sqlite::SqliteStore};
-use watari::translate::{Mappings, Setting, hl7v2};
+use watari::translate::{Setting, hl7v2};
 
-struct Record {
-    store: Handle,
-    mappings: Mappings,
-    takes: u32,
-    _folder: tempfile::TempDir,
-}
+use super::one_record::{OneRecord, only};
+
+struct Record(OneRecord);
 
 impl Record {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap()));
-        Self { store, mappings: Mappings::builtin().unwrap(), takes: 0, _folder: folder }
+        Self(OneRecord::new())
     }
 
     /// Takes in messages in this order, whenever they were written.
@@ -30,39 +21,20 @@ impl Record {
     }
 
     fn take(&mut self, text: &str) {
-        self.takes += 1;
-        let translated = hl7v2::translate(&self.mappings, &setting(), text.as_bytes()).unwrap();
-        let origin = Origin {
-            event_time: translated.event_time.map(|time| time.to_string()),
-            new_ids: NewIds::OfFullUrl,
-            amendments: translated.amendments,
-            message_id: Some(self.takes.to_string()),
-            whole_of: None,
-        };
-        let now = format!("2026-06-01T00:00:{:02}.000Z", self.takes);
-        let accepted = self.store.view(|view| accept(view, &now, &translated.bundle, &origin)).unwrap();
-        self.store.commit(Changes { expect: accepted.expect, changes: accepted.changes }).unwrap();
+        self.0.enter(hl7v2::translate(&self.0.mappings, &setting(), text.as_bytes()).unwrap());
     }
 
     fn patient(&self, number: &str) -> Value {
-        let system = format!("{}/identifier/YYZ", setting().namespace);
-        let found = self.store.view(|view| view.by_identifier("Patient", &system, number)).unwrap();
-        assert_eq!(found.len(), 1, "patient {number}");
-        serde_json::from_str(&found[0].json).unwrap()
+        self.0.patient(&system(), number)
     }
 
     /// What stands under a patient, by type.
     fn under(&self, number: &str, kind: &str) -> Vec<Value> {
-        let id = self.patient(number)["id"].as_str().unwrap().to_owned();
-        let all = self.store.view(|view| view.compartment(&id)).unwrap();
-        let of_kind = all.into_iter().filter(|stored| stored.kind == kind);
-        of_kind.map(|stored| serde_json::from_str(&stored.json).unwrap()).collect()
+        self.0.under(&system(), number, kind)
     }
 
     fn one(&self, number: &str, kind: &str) -> Value {
-        let all = self.under(number, kind);
-        assert_eq!(all.len(), 1, "{all:?}");
-        all[0].clone()
+        only(self.under(number, kind))
     }
 
     /// The whole record of these patients without versions and times of storage.
@@ -70,7 +42,7 @@ impl Record {
         let mut all = Vec::new();
         for number in numbers {
             let id = self.patient(number)["id"].as_str().unwrap().to_owned();
-            for stored in self.store.view(|view| view.compartment(&id)).unwrap() {
+            for stored in self.0.store.view(|view| view.compartment(&id)).unwrap() {
                 let mut resource: Value = serde_json::from_str(&stored.json).unwrap();
                 let meta = resource["meta"].as_object_mut().unwrap();
                 meta.remove("versionId");
@@ -81,6 +53,10 @@ impl Record {
         all.sort_by_key(|resource| format!("{} {}", resource["resourceType"], resource["id"]));
         all
     }
+}
+
+fn system() -> String {
+    format!("{}/identifier/YYZ", setting().namespace)
 }
 
 fn setting() -> Setting {
@@ -159,7 +135,7 @@ fn a_merge_brings_everything_to_the_record_that_goes_on() {
         }
         let moved = record.one("7", "Observation");
         let id = moved["id"].as_str().unwrap();
-        let first = record.store.view(|view| view.resource_version("Observation", id, 1)).unwrap().unwrap();
+        let first = record.0.store.view(|view| view.resource_version("Observation", id, 1)).unwrap().unwrap();
         assert!(first.json.contains(ended["id"].as_str().unwrap()), "the history says where it was");
 
         // Later messages under the old number, and the merge once more.
@@ -239,7 +215,7 @@ fn cancellations_change_the_visit_and_keep_its_history() {
     record.take(&message(8, "ADT^A11", &[LUC, &visit(&[])]));
     assert_eq!(status(&record), "cancelled");
     let id = record.one("7", "Encounter")["id"].as_str().unwrap().to_owned();
-    let first = record.store.view(|view| view.resource_version("Encounter", &id, 1)).unwrap().unwrap();
+    let first = record.0.store.view(|view| view.resource_version("Encounter", &id, 1)).unwrap().unwrap();
     assert!(first.json.contains("in-progress"));
     record.take(&message(9, "ADT^A14", &[LUC, "PV1|1|I|||||||||||||||||V2"]));
     record.take(&message(10, "ADT^A27", &[LUC, "PV1|1|I|||||||||||||||||V2"]));

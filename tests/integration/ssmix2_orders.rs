@@ -1,19 +1,15 @@
 //! Files of one SS-MIX2 order that follow each other: each is the whole of the order, whatever the order they come in.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use watari::config::Country;
-use watari::records::accept::{NewIds, Origin, accept};
-use watari::store::{Changes, Handle, sqlite::SqliteStore};
-use watari::translate::{Mappings, Refused, Setting, Translated, ssmix2};
+use watari::translate::{Refused, Setting, Translated, ssmix2};
 
-struct Record {
-    store: Handle,
-    mappings: Mappings,
-    setting: Setting,
-    count: u64,
-    _folder: tempfile::TempDir,
+use super::one_record::OneRecord;
+
+struct Record(OneRecord);
+
+fn setting() -> Setting {
+    Setting::anonymous(Country::Jp)
 }
 
 /// A file: its data type, the hour it was written at, its flag, and the segments behind PID.
@@ -21,10 +17,7 @@ struct File<'a>(&'a str, u8, u8, &'a [&'a str]);
 
 impl Record {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap()));
-        let setting = Setting::anonymous(Country::Jp);
-        Self { store, mappings: Mappings::builtin().unwrap(), setting, count: 0, _folder: folder }
+        Self(OneRecord::new())
     }
 
     fn translate(&self, &File(kind, hour, flag, segments): &File<'_>) -> Result<Translated, Refused> {
@@ -42,33 +35,20 @@ impl Record {
             "MSH|^~\\&|HIS|H|||202601050{hour}0000||{event}|{hour}|P|2.5\rPID|1||2003004^^^^PI||Tamura^Ken^^^^^L^A\r{}\r",
             segments.join("\r")
         );
-        ssmix2::translate(&self.mappings, &self.setting, &ssmix2::parse_path(&path)?, text.as_bytes())
+        ssmix2::translate(&self.0.mappings, &setting(), &ssmix2::parse_path(&path)?, text.as_bytes())
     }
 
     fn take(&mut self, file: &File<'_>) {
         let translated = self.translate(file).unwrap();
-        self.count += 1;
-        let origin = Origin {
-            event_time: translated.event_time.map(|time| time.to_string()),
-            new_ids: NewIds::OfFullUrl,
-            amendments: translated.amendments,
-            whole_of: translated.bundle.pointer("/meta/source").and_then(Value::as_str).map(str::to_owned),
-            ..Origin::default()
-        };
-        let now = format!("2026-02-01T00:00:{:02}.000Z", self.count);
-        let accepted = self.store.view(|view| accept(view, &now, &translated.bundle, &origin)).unwrap();
-        self.store.commit(Changes { expect: accepted.expect, changes: accepted.changes }).unwrap();
+        self.0.enter(translated);
     }
 
     /// Code and status of the resources of a type, by code.
     fn all(&self, kind: &str) -> Vec<(String, String)> {
-        let system = self.setting.patient_system();
-        let patient = self.store.view(|view| view.by_identifier("Patient", &system, "2003004")).unwrap()[0].id.clone();
-        let compartment = self.store.view(|view| view.compartment(&patient)).unwrap();
-        let of_kind = compartment.into_iter().filter(|stored| stored.kind == kind);
+        let of_kind = self.0.under(&setting().patient_system(), "2003004", kind);
         let mut all: Vec<(String, String)> = of_kind
-            .map(|stored| {
-                let resource: Value = serde_json::from_str(&stored.json).unwrap();
+            .iter()
+            .map(|resource| {
                 let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
                 let code = text("/code/coding/0/code").or_else(|| text("/medicationCodeableConcept/coding/0/code"));
                 let status = text("/status").or_else(|| text("/clinicalStatus/coding/0/code"));
