@@ -240,7 +240,7 @@ impl<'a> Output<'a> {
                     let lines = translated.losses.ndjson(&label(&name, line));
                     file.write_all(lines.as_bytes()).map_err(|cause| Stop::Io(path.clone(), cause))?;
                 }
-                self.write_bundle(input, line, &translated.bundle.to_string())
+                self.write_bundle(input, line, &translated.bundle.to_json_text())
             }
             Err(refused) => {
                 self.refused += 1;

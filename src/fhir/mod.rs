@@ -8,6 +8,7 @@ pub mod reference;
 pub mod search;
 pub mod spelled;
 pub mod systems;
+pub mod tree;
 
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 //! provinces as codes, postal codes in the official form. What the text does not say is not added; a prefecture is never
 //! guessed from a city or a postal code, of which some cross borders.
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{HarmoniseSetting, Notes, Outcome};

@@ -1,11 +1,11 @@
 //! Codes beside codes. The original coding stays first and untouched; an added one says how it relates to it, in the
 //! words of ConceptMap (<https://hl7.org/fhir/R4/valueset-concept-map-equivalence.html>).
 
-use serde_json::Value;
+use crate::fhir::tree::{Value, codings};
 
 use super::extension::object;
 use super::{Catalog, HarmoniseSetting, Notes, Outcome};
-use crate::fhir::{codings, systems};
+use crate::fhir::systems;
 use crate::terminology::{ATC, icd10, site};
 
 /// Extension on an added coding: `equivalence` (target seen from the original) and `source` (the table).
@@ -81,7 +81,7 @@ pub(super) fn add(concept: &mut Value, element: &str, added: &Added<'_>, notes: 
         return;
     }
     let Some(coding) = concept.get_mut("coding").and_then(Value::as_array_mut) else { return };
-    let text = |url: &str, kind: &str, value: &str| object([("url", url.into()), (kind, value.into())]);
+    let text = |url: &'static str, kind: &'static str, value: &str| object([("url", url.into()), (kind, value.into())]);
     let said = vec![text("equivalence", "valueCode", added.equivalence), text("source", "valueString", added.source)];
     let mapping = object([("url", CODE_MAPPING.into()), ("extension", Value::Array(said))]);
     coding.push(object([

@@ -4,14 +4,15 @@
 //! `quantity` (valueQuantity in UCUM) and `rule` (valueString). Where a value may not be compared across countries the
 //! extension holds `notConvertible` (valueString, the reason) instead, and the value takes no part in cohort counts.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Number, Value, json};
 
 use crate::fhir::systems;
 
 /// The numbers by which a result may be found and compared, each with its UCUM unit: the original, if it is in UCUM, and
 /// the harmonised ones. None for a result that may not be compared, and none for "less than" and "more than" results,
 /// which are no numbers.
-pub fn comparable_quantities(record: &Value) -> Vec<(&serde_json::Number, &str)> {
+pub fn comparable_quantities(record: &serde_json::Value) -> Vec<(&Number, &str)> {
+    use serde_json::Value;
     let extensions = record["extension"].as_array().into_iter().flatten();
     let derived: Vec<&Value> = extensions
         .filter(|extension| extension["url"] == systems::HARMONISED_QUANTITY)
@@ -51,22 +52,22 @@ pub(super) fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &
     // The text was written by `decimal::write` or read as a number before, so this does not fail.
     let Ok(number) = serde_json::from_str::<serde_json::Number>(value) else { return };
     let mut quantity = Map::with_capacity(5);
-    quantity.insert("value".to_owned(), Value::Number(number));
+    quantity.insert("value", Value::Number(number));
     if let Some(comparator) = record["valueQuantity"].get("comparator") {
-        quantity.insert("comparator".to_owned(), comparator.clone());
+        quantity.insert("comparator", comparator.clone());
     }
-    quantity.insert("unit".to_owned(), ucum.into());
-    quantity.insert("system".to_owned(), systems::UCUM.into());
-    quantity.insert("code".to_owned(), ucum.into());
+    quantity.insert("unit", ucum.into());
+    quantity.insert("system", systems::UCUM.into());
+    quantity.insert("code", ucum.into());
     let first = object([("url", "quantity".into()), ("valueQuantity", Value::Object(quantity))]);
     push(record, systems::HARMONISED_QUANTITY, first, Some(rule));
 }
 
 /// An object of these members. (`json!` would write every value out and read it in again.)
-pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+pub(super) fn object<const N: usize>(members: [(&'static str, Value); N]) -> Value {
     let mut object = Map::with_capacity(N);
     for (name, value) in members {
-        object.insert(name.to_owned(), value);
+        object.push(name, value);
     }
     Value::Object(object)
 }

@@ -1,7 +1,7 @@
 //! Numbers of people and institutions against the form and check digit of their issuer. Nothing is changed: a doubt is a
 //! note that names the issuer and the place, never the number.
 
-use serde_json::Value;
+use crate::fhir::tree::Value;
 
 use super::{Catalog, Notes, Outcome};
 

@@ -22,8 +22,8 @@ pub mod wareki;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use crate::fhir::tree::{self, Value};
 use serde::Serialize;
-use serde_json::Value;
 
 pub use codes::CODE_MAPPING;
 pub use convert::{Conversion, convert, fitted as fitted_unit};
@@ -34,7 +34,6 @@ pub use scale::Scale;
 pub use unmapped::{Ranked, Unmapped};
 
 use crate::config::{Country, InstitutionConfig};
-use crate::fhir;
 use crate::terminology::analytes::Analyte;
 use crate::terminology::{TableError, Terminology, concept_maps};
 
@@ -91,7 +90,7 @@ impl Catalog {
     }
 
     /// All code maps as FHIR ConceptMaps: those of the program, then the hospital's.
-    pub fn concept_maps(&self) -> Vec<Value> {
+    pub fn concept_maps(&self) -> Vec<serde_json::Value> {
         let mut maps = concept_maps::builtin(&self.terminology);
         maps.extend(self.terminology.site.resources().iter().cloned());
         maps
@@ -169,8 +168,8 @@ pub fn warnings(notes: &[Note]) -> Vec<String> {
     warnings
 }
 
-/// Harmonises every resource of a bundle.
-pub fn harmonise_bundle(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value) -> Vec<Note> {
+/// Harmonises every resource of a bundle that is being built.
+pub fn harmonise_tree(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value) -> Vec<Note> {
     let mut notes = Vec::new();
     for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
         let name = entry.get("fullUrl").and_then(Value::as_str).map(str::to_owned);
@@ -199,22 +198,33 @@ pub fn harmonise_feed(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mu
     warnings(&notes)
 }
 
+/// Harmonises every resource of a bundle.
+pub fn harmonise_bundle(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut serde_json::Value) -> Vec<Note> {
+    let mut tree = Value::from(bundle.take());
+    let notes = harmonise_tree(catalog, setting, &mut tree);
+    *bundle = tree.into();
+    notes
+}
+
 /// Harmonises one resource. Doing it again changes nothing.
-pub fn harmonise_resource(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value) -> Vec<Note> {
+pub fn harmonise_resource(
+    catalog: &Catalog,
+    setting: &HarmoniseSetting,
+    resource: &mut serde_json::Value,
+) -> Vec<Note> {
     let mut notes = Vec::new();
-    harmonise(
-        catalog,
-        setting,
-        resource,
-        &mut Notes { resource: label(resource), only_doubts: false, notes: &mut notes },
-    );
+    let mut tree = Value::from(resource.take());
+    let resource_name = label(&tree);
+    let mut taken = Notes { resource: resource_name, only_doubts: false, notes: &mut notes };
+    harmonise(catalog, setting, &mut tree, &mut taken);
+    *resource = tree.into();
     notes
 }
 
 fn harmonise(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value, notes: &mut Notes<'_>) {
     identifiers::check(catalog, resource, notes);
     codes::addresses(catalog, setting, resource, notes);
-    match fhir::resource_type(resource).unwrap_or_default() {
+    match tree::resource_type(resource).unwrap_or_default() {
         "Observation" => results::observation(catalog, setting, resource, notes),
         "Condition" => codes::condition(catalog, setting, resource, notes),
         "MedicationRequest" | "MedicationStatement" | "MedicationAdministration" | "MedicationDispense" => {
@@ -231,8 +241,8 @@ fn harmonise(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value
 }
 
 fn label(resource: &Value) -> String {
-    let kind = fhir::resource_type(resource).unwrap_or("resource");
-    fhir::id(resource).map_or_else(|| kind.to_owned(), |id| format!("{kind}/{id}"))
+    let kind = tree::resource_type(resource).unwrap_or("resource");
+    tree::id(resource).map_or_else(|| kind.to_owned(), |id| format!("{kind}/{id}"))
 }
 
 /// Collects the notes of one resource.

@@ -1,7 +1,7 @@
 //! Names in three scripts: kanji (`IDE`), kana (`SYL`), letters (`ABC`), each a HumanName of its own. Letters are
 //! proposed from kana only where nobody has given them, and are marked as a proposal until a person confirms them.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::{Notes, Outcome, romaji};
 use crate::fhir::systems::{EN_REPRESENTATION, PROPOSED_NAME, PROPOSED_SPELLING};
@@ -42,16 +42,16 @@ fn propose(kana: &Value) -> Option<Value> {
         extensions.push(json!({"url": PROPOSED_SPELLING, "valueString": other}));
     }
     let mut name = Map::new();
-    name.insert("extension".to_owned(), Value::Array(extensions));
+    name.insert("extension", Value::Array(extensions));
     if let Some(usage) = kana.get("use") {
-        name.insert("use".to_owned(), usage.clone());
+        name.insert("use", usage.clone());
     }
-    name.insert("text".to_owned(), text.into());
+    name.insert("text", text.into());
     if let Some(family) = family {
-        name.insert("family".to_owned(), family.into());
+        name.insert("family", family.into());
     }
     if !given.is_empty() {
-        name.insert("given".to_owned(), given.into());
+        name.insert("given", given.into());
     }
     Some(Value::Object(name))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::fhir::tree::Value;
 
 use super::codes::{self, Added};
 use super::convert::{Conversion, convert_analyte, fitted};
@@ -13,7 +13,8 @@ use super::texts;
 use super::units::{Reading, factor};
 use super::{Catalog, HarmoniseSetting, Notes, Outcome};
 use crate::config::Country;
-use crate::fhir::{codings, systems};
+use crate::fhir::systems;
+use crate::fhir::tree::codings;
 use crate::terminology::analytes::{Analyte, Rule};
 
 /// Japan's alkaline phosphatase moved from JSCC to IFCC from this day, site by site.

@@ -4,8 +4,8 @@
 //! IFCC master equation: NGSP (%) = 0.09148 x IFCC (mmol/mol) + 2.152. Japan reports NGSP since 2012-04-01; before,
 //! JDS: NGSP = 1.02 x JDS + 0.25.
 
+use crate::fhir::tree::Value;
 use octofhir_ucum::Number;
-use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 use super::convert::{Conversion, finish, refuse, reported_places};
@@ -52,7 +52,7 @@ impl Scale {
         if analyte.rule == Rule::HbA1cJds {
             return Ok(Self::Jds);
         }
-        let says_ngsp = crate::fhir::codings(&record["code"])
+        let says_ngsp = crate::fhir::tree::codings(&record["code"])
             .any(|(system, code)| super::codes::is_jlac10(system) && code.starts_with("3D046"));
         let text = words(&record["code"]);
         match (says_ngsp || text.contains("NGSP"), text.contains("JDS")) {

@@ -1,6 +1,6 @@
 //! Results in words and signs: what a text of the table of spellings means, beside it.
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 
 use super::{Notes, Outcome, extension};
 use crate::config::Country;

@@ -220,7 +220,7 @@ fn translated(kind: &str, bundle: Value, warnings: Vec<String>) -> Translated {
         kind: kind.to_owned(),
         control_id: None,
         event_time: None,
-        bundle,
+        bundle: bundle.into(),
         amendments: Vec::new(),
         losses: LossReport::default(),
         warnings,
@@ -243,7 +243,7 @@ mod tests {
 
     fn methods(bundle: &Value) -> Vec<String> {
         let translated = as_transaction(bundle.to_string().as_bytes()).unwrap();
-        bundle::entries(&translated.bundle)
+        crate::fhir::tree::entries(&translated.bundle)
             .map(|entry| {
                 let part = |name: &str| entry["request"][name].as_str().unwrap().to_owned();
                 format!("{} {}", part("method"), part("url"))

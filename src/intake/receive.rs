@@ -65,9 +65,10 @@ pub fn receive(
             let warnings = harmonise::harmonise_feed(intake.catalog, &setting, &mut translated.bundle);
             translated.warnings.extend(warnings);
             let raw = (incoming.channel != "fhir").then_some(incoming.raw);
-            provenance::complete(&mut translated.bundle, raw, &instant(intake.clock.now()));
+            let mut bundle = Value::from(&translated.bundle);
+            provenance::complete(&mut bundle, raw, &instant(intake.clock.now()));
             let kept = Kept::of_translated(&translated);
-            match enter(intake, incoming, &translated.bundle, &kept) {
+            match enter(intake, incoming, &bundle, &kept) {
                 Err(AcceptError::Store(error)) => Err(error),
                 Err(refused) => {
                     let reason = format!("the translated resources cannot enter the record: {refused}");

@@ -7,12 +7,12 @@ mod records;
 
 use std::io::{self, BufRead};
 
+use crate::fhir::tree::json;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::build::{self, Order};
 use super::datatypes::text::clean;
-use super::hl7v2::message::{Message, Segment};
+use super::hl7v2::message::{Field, Message, Segment, single};
 use super::rows::file::{MessageRow, Repeated, ResourceRow, Row, RowsFile, SegmentRows, TableRow};
 use super::rows::origin::Origin;
 use super::rows::reference::{FieldRef, FieldRefs};
@@ -106,7 +106,7 @@ pub struct CsvResource {
     pub rows: Vec<Row>,
     /// Elements that always hold this.
     #[serde(default)]
-    pub fixed: serde_json::Map<String, serde_json::Value>,
+    pub fixed: crate::fhir::tree::Map,
     /// Elements that hold this when no column filled them.
     #[serde(default)]
     pub default: Vec<super::rows::file::DefaultRow>,
@@ -502,7 +502,7 @@ impl Table {
             return Err(Refused::new(RefusedCode::Invalid, reason).at(name));
         }
         let fields =
-            cells.iter().map(|cell| if cell.trim().is_empty() { Vec::new() } else { vec![vec![vec![cell.clone()]]] });
+            cells.iter().map(|cell| if cell.trim().is_empty() { Field::default() } else { single(cell.clone()) });
         let message = Message { segments: vec![Segment { name: ROW.to_owned(), fields: fields.collect() }] };
         let original = json!(cells).to_string();
         let kind = mapping.kind();

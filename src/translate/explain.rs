@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use crate::fhir::tree::{self, Value};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Mappings;
 use super::rows::Rules;
@@ -44,10 +44,10 @@ pub fn elements(
 ) -> Vec<Element> {
     let rules = mappings.rules(country);
     let mut found = Vec::new();
-    for (number, entry) in crate::fhir::bundle::entries(harmonised).enumerate() {
+    for (number, entry) in tree::entries(harmonised).enumerate() {
         let (Some(url), Some(body)) = (entry["fullUrl"].as_str(), entry["resource"].as_object()) else { continue };
         let kind = entry["resource"]["resourceType"].as_str().unwrap_or("");
-        let before = crate::fhir::bundle::entries(bundle).find(|other| other["fullUrl"].as_str() == Some(url));
+        let before = tree::entries(bundle).find(|other| other["fullUrl"].as_str() == Some(url));
         let before = before.and_then(|entry| entry["resource"].as_object());
         for (path, value) in trace::leaves(body).into_iter().filter(|(path, _)| path != "resourceType") {
             let translated = before.and_then(|body| trace::at(body, &path)) == Some(value);

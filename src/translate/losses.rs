@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fhir::tree::Text;
+
 /// What became of one message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LossReport {
@@ -31,10 +33,10 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Element paths it went to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub targets: Vec<String>,
+    pub targets: Vec<Text>,
     /// Why it went nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Text>,
 }
 
 /// What became of a source field.
@@ -104,7 +106,11 @@ impl LossReport {
     pub fn by_field(&self) -> BTreeMap<Fate, u64> {
         let mut fates = BTreeMap::new();
         for entry in &self.entries {
-            let fate = Fate { field: field_of(&entry.source), outcome: entry.outcome, reason: entry.reason.clone() };
+            let fate = Fate {
+                field: field_of(&entry.source),
+                outcome: entry.outcome,
+                reason: entry.reason.as_ref().map(Text::to_string),
+            };
             *fates.entry(fate).or_default() += 1;
         }
         fates

@@ -22,7 +22,7 @@ mod rows;
 mod setting;
 mod sniff;
 
-use serde_json::Value;
+use crate::fhir::tree::Value;
 
 pub use amendment::{Amendment, Cleared};
 pub use rows::file::RowsFile;

@@ -1,7 +1,7 @@
 //! Provenance of a bundle: which original made these resources, whose it is, and who put them together.
 
+use crate::fhir::tree::{Text, Value, json};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::build::{self, Leaf, Target, Work};
 
@@ -14,8 +14,8 @@ pub(crate) fn entry(work: &Work<'_>, recorded: Option<Timestamp>) -> Value {
     let digest = crate::ids::sha256_hex(order.original);
     let setting = order.setting;
     let institution = json!({
-        "identifier": {"system": setting.identifier_system("institution"), "value": setting.institution},
-        "display": setting.institution,
+        "identifier": {"system": setting.identifier_system("institution"), "value": &setting.institution},
+        "display": &setting.institution,
     });
     let agent =
         |code: &str, who: Value| json!({"type": {"coding": [{"system": PARTICIPANT, "code": code}]}, "who": who});
@@ -69,7 +69,7 @@ pub(crate) fn book(work: &Work<'_>) {
         for (_, field, path) in BOOKED.iter().filter(|(name, ..)| *name == content.name) {
             for repetition in 1..=content.field(*field).len() {
                 let leaf = Leaf { segment, field: *field, repetition, ..Leaf::default() };
-                work.ledger.mapped(leaf, &Target { resource: 0, path: (*path).to_owned() });
+                work.ledger.mapped(leaf, &Target { resource: 0, path: Text::Static(path) });
             }
         }
     }

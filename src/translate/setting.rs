@@ -76,6 +76,9 @@ fn segment_of_url(name: &str) -> String {
 
 /// Percent-encodes every byte of UTF-8 that `keep` does not let through.
 pub(crate) fn percent(text: &str, keep: impl Fn(u8) -> bool) -> String {
+    if text.bytes().all(&keep) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if keep(byte) {

@@ -8,7 +8,7 @@ pub mod extended;
 mod condition;
 mod path;
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 
 use super::hl7v2::message::Message;
 use super::{Mappings, Refused, RefusedCode, Setting, Translated, hl7v2};

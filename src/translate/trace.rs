@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value};
+use crate::fhir::tree::{Map, Value};
 
 use super::rows::Origin;
 
@@ -79,9 +79,9 @@ struct Made {
 pub(crate) fn step<T>(
     trace: Option<&Trace>,
     number: usize,
-    body: &mut Map<String, Value>,
+    body: &mut Map,
     maker: impl FnOnce() -> Maker,
-    act: impl FnOnce(&mut Map<String, Value>) -> T,
+    act: impl FnOnce(&mut Map) -> T,
 ) -> T {
     let Some(trace) = trace else { return act(body) };
     let before = body.clone();
@@ -156,10 +156,10 @@ pub(crate) fn plain(path: &str) -> String {
 }
 
 /// The values of a resource that are no objects or lists, with their paths.
-pub(crate) fn leaves(body: &Map<String, Value>) -> Vec<(String, &Value)> {
+pub(crate) fn leaves(body: &Map) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (name, value) in body {
-        collect(name.clone(), value, &mut found);
+        collect(name.to_string(), value, &mut found);
     }
     found
 }
@@ -176,7 +176,7 @@ fn collect<'a>(path: String, value: &'a Value, found: &mut Vec<(String, &'a Valu
 }
 
 /// The value at a path written as [`leaves`] writes it.
-pub(crate) fn at<'a>(body: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+pub(crate) fn at<'a>(body: &'a Map, path: &str) -> Option<&'a Value> {
     let mut steps = path.split(['.', '[']);
     let mut value = body.get(steps.next()?)?;
     for step in steps {
@@ -190,7 +190,7 @@ pub(crate) fn at<'a>(body: &'a Map<String, Value>, path: &str) -> Option<&'a Val
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::fhir::tree::json;
 
     use super::*;
 
@@ -205,7 +205,7 @@ mod tests {
             &mut body,
             || maker(3),
             |body| {
-                body["name"].as_array_mut().unwrap().push(json!({"family": "B"}));
+                body.member("name").as_array_mut().unwrap().push(json!({"family": "B"}));
             },
         );
         trace.finished("urn:uuid:1", 7, Origin { file: 1, line: 9 });

@@ -151,7 +151,7 @@ fn holds_together(country: Country, mut translated: Translated) {
     let totals = translated.losses.totals;
     assert_eq!(totals.mapped + totals.kept_raw + totals.dropped, translated.losses.entries.len());
     let setting = HarmoniseSetting { country, namespace: "https://hospital.example/fhir".to_owned() };
-    harmonise::harmonise_bundle(harmonise::builtin().unwrap(), &setting, &mut translated.bundle);
+    harmonise::harmonise_tree(harmonise::builtin().unwrap(), &setting, &mut translated.bundle);
     assert!(translated.bundle["entry"].as_array().is_some_and(|entries| !entries.is_empty()));
 }
 

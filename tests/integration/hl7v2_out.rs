@@ -66,7 +66,7 @@ fn observation(code: &str, value: (&str, Value)) -> Value {
 
 fn read_back(written: &Written, country: Country) -> Value {
     let setting = Setting { charset_binds: true, ..setting(country) };
-    hl7v2::translate(&Mappings::builtin().unwrap(), &setting, &written.bytes).unwrap().bundle
+    hl7v2::translate(&Mappings::builtin().unwrap(), &setting, &written.bytes).unwrap().bundle.into()
 }
 
 fn digits(text: &str) -> Value {

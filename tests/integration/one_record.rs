@@ -28,15 +28,16 @@ impl OneRecord {
     /// Enters what was translated. A bundle that names its source is the whole of it.
     pub fn enter(&mut self, translated: Translated) {
         self.taken += 1;
+        let bundle = Value::from(&translated.bundle);
         let origin = Origin {
             event_time: translated.event_time.map(|time| time.to_string()),
             new_ids: NewIds::OfFullUrl,
             amendments: translated.amendments,
             message_id: Some(self.taken.to_string()),
-            whole_of: translated.bundle.pointer("/meta/source").and_then(Value::as_str).map(str::to_owned),
+            whole_of: bundle.pointer("/meta/source").and_then(Value::as_str).map(str::to_owned),
         };
         let now = format!("2026-06-01T00:00:{:02}.000Z", self.taken);
-        let accepted = self.store.view(|view| accept(view, &now, &translated.bundle, &origin)).unwrap();
+        let accepted = self.store.view(|view| accept(view, &now, &bundle, &origin)).unwrap();
         self.store.commit(Changes { expect: accepted.expect, changes: accepted.changes }).unwrap();
     }
 

@@ -22,9 +22,9 @@ fn translate(charset: &str, name: &[u8]) -> Result<Translated, Refused> {
 }
 
 fn names(translated: &Translated) -> Vec<Value> {
-    let patient = watari::fhir::bundle::resources(&translated.bundle)
-        .find(|resource| resource["resourceType"] == "Patient")
-        .unwrap();
+    let bundle = Value::from(&translated.bundle);
+    let patient =
+        watari::fhir::bundle::resources(&bundle).find(|resource| resource["resourceType"] == "Patient").unwrap();
     patient["name"].as_array().cloned().unwrap_or_default()
 }
 

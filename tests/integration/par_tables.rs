@@ -29,7 +29,8 @@ fn read(change: &str, bytes: &[u8]) -> Vec<CsvRow> {
 
 fn name(row: &CsvRow) -> String {
     let translated = row.result.as_ref().unwrap_or_else(|refused| panic!("{refused:?}"));
-    let patient: &Value = watari::fhir::bundle::resources(&translated.bundle).next().unwrap();
+    let bundle = Value::from(&translated.bundle);
+    let patient = watari::fhir::bundle::resources(&bundle).next().unwrap();
     patient["name"][0]["text"].as_str().unwrap_or("").to_owned()
 }
 

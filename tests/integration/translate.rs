@@ -167,14 +167,14 @@ fn oru(result: &str) -> Vec<u8> {
 
 fn one(result: &str) -> Value {
     let translated = hl7v2::translate(&mappings(), &toronto(), &oru(result)).unwrap();
-    resources(&translated.bundle, "Observation")[0].clone()
+    resources(&translated.bundle.into(), "Observation")[0].clone()
 }
 
 #[test]
 fn the_same_result_corrected_is_the_same_resource() {
     let url = |status: &str, value: &str| {
         let result = oru(&format!("OBX|1|NM|14749-6^Glucose^LN||{value}|mmol/L|||||{status}"));
-        let bundle = hl7v2::translate(&mappings(), &toronto(), &result).unwrap().bundle;
+        let bundle = Value::from(hl7v2::translate(&mappings(), &toronto(), &result).unwrap().bundle);
         let entry = watari::fhir::bundle::entries(&bundle)
             .find(|entry| entry["resource"]["resourceType"] == "Observation")
             .unwrap()
@@ -225,7 +225,7 @@ fn units_are_ucum_only_when_they_are() {
 #[test]
 fn no_allergy_segment_says_nothing_about_allergies() {
     let message = b"MSH|^~\\&|A|B|||20260101||ADT^A08|1|P|2.5\rEVN|A08|20260101\rPID|1||7^^^B^MR||Roy^Luc\r";
-    let bundle = hl7v2::translate(&mappings(), &toronto(), message).unwrap().bundle;
+    let bundle = Value::from(hl7v2::translate(&mappings(), &toronto(), message).unwrap().bundle);
     assert!(resources(&bundle, "AllergyIntolerance").is_empty());
     let kinds: Vec<&str> = watari::fhir::bundle::resources(&bundle).filter_map(watari::fhir::resource_type).collect();
     assert_eq!(kinds, ["Patient", "MessageHeader", "Device", "Organization", "Provenance"]);
@@ -235,7 +235,7 @@ fn no_allergy_segment_says_nothing_about_allergies() {
 fn only_registration_messages_overwrite_demographics() {
     let request = |kind: &str| {
         let message = format!("MSH|^~\\&|A|B|||20260101||{kind}|1|P|2.5\rPID|1||7^^^B^MR||Roy^Luc\rOBR|1|1|1|a^b^LN\r");
-        let bundle = hl7v2::translate(&mappings(), &toronto(), message.as_bytes()).unwrap().bundle;
+        let bundle = Value::from(hl7v2::translate(&mappings(), &toronto(), message.as_bytes()).unwrap().bundle);
         bundle["entry"][0]["request"].clone()
     };
     let query = "identifier=https://toronto.example/fhir/identifier/B|7";
@@ -270,7 +270,7 @@ fn a_hospitals_rows_replace_and_add() {
     let mappings = Mappings::with_folders(&[fixtures().join("mappings/site")]).unwrap();
     let message =
         b"MSH|^~\\&|A|B|||20260101||ADT^A01|1|P|2.5\rPID|1||7^^^B^MR||Roy^Luc||19700101|1\rPV1|1|I|||||||||||||||||V1\rZPV|1|Ward 4N\r";
-    let bundle = hl7v2::translate(&mappings, &toronto(), message).unwrap().bundle;
+    let bundle = Value::from(hl7v2::translate(&mappings, &toronto(), message).unwrap().bundle);
     assert_eq!(resources(&bundle, "Patient")[0]["gender"], "male");
     assert_eq!(resources(&bundle, "Patient")[0]["birthDate"], "1970-01-01");
     assert_eq!(resources(&bundle, "Encounter")[0]["location"][0]["location"]["display"], "Ward 4N");
@@ -306,12 +306,12 @@ fn of_kyoto(kind: &str, segments: &[&str]) -> Value {
         "MSH|^~\\&|HIS|KYOTO|||20260105||{kind}|1|P|2.5||||||UNICODE UTF-8\rPID|1||7^^^^PI||渡邉^花子\r{}\r",
         segments.join("\r")
     );
-    hl7v2::translate(&mappings(), &kyoto(), text.as_bytes()).unwrap().bundle
+    hl7v2::translate(&mappings(), &kyoto(), text.as_bytes()).unwrap().bundle.into()
 }
 
 fn toronto_adt(segments: &str) -> Value {
     let text = format!("MSH|^~\\&|A|YYZ|||20260101||ADT^A08|1|P|2.5\rPID|1||7^^^YYZ^MR||Roy^Luc\r{segments}\r");
-    hl7v2::translate(&mappings(), &toronto(), text.as_bytes()).unwrap().bundle
+    hl7v2::translate(&mappings(), &toronto(), text.as_bytes()).unwrap().bundle.into()
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn languages_are_bcp_47() {
     for (sent, code) in [("fra^French^HL70296", "fr"), ("EN^^ISO639", "en"), ("jpn", "ja")] {
         let message =
             format!("MSH|^~\\&|A|YYZ|||20260101||ADT^A08|1|P|2.5\rPID|1||7^^^YYZ^MR||Roy||||||||||{sent}\rPV1|1|N\r");
-        let bundle = hl7v2::translate(&mappings(), &toronto(), message.as_bytes()).unwrap().bundle;
+        let bundle = Value::from(hl7v2::translate(&mappings(), &toronto(), message.as_bytes()).unwrap().bundle);
         let language = resources(&bundle, "Patient")[0]["communication"][0]["language"].clone();
         assert_eq!(watari::fhir::codings(&language).collect::<Vec<_>>(), [("urn:ietf:bcp:47", code)], "{sent}");
     }

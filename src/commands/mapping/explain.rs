@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Context, Outcome};
 use crate::commands::Failure;
@@ -131,10 +131,10 @@ fn elements(
     trace: &Trace,
     translated: &Translated,
 ) -> Result<Vec<Element>, Failure> {
-    let mut harmonised: Value = translated.bundle.clone();
+    let mut harmonised = translated.bundle.clone();
     let beside = HarmoniseSetting { country, namespace: setting.namespace.clone() };
     let catalog = harmonise::builtin().map_err(|error| Failure::failed(error.to_string()))?;
-    harmonise::harmonise_bundle(catalog, &beside, &mut harmonised);
+    harmonise::harmonise_tree(catalog, &beside, &mut harmonised);
     Ok(explain::elements(mappings, country, trace, &translated.bundle, &harmonised))
 }
 

@@ -165,7 +165,7 @@ fn chip(f: &Frame, outcome: Outcome) -> Markup {
 fn target(entry: &Entry) -> String {
     let targets = entry.targets.join(", ");
     match &entry.reason {
-        Some(reason) if targets.is_empty() => reason.clone(),
+        Some(reason) if targets.is_empty() => reason.to_string(),
         Some(reason) => format!("{targets} ({reason})"),
         None => targets,
     }

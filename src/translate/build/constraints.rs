@@ -1,7 +1,7 @@
 //! Invariants of R4 that no single row can see. What breaks one is taken out again and booked as dropped: a resource that
 //! a server refuses would lose everything else with it.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::context::Work;
 use super::resources::Instance;
@@ -15,7 +15,7 @@ pub(crate) fn hold(work: &Work<'_>, instance: &mut Instance<'_>) {
 }
 
 /// Makes the body of a resource of type `kind` hold its invariants; `withdraw` is told what is taken out.
-pub(crate) fn hold_body(kind: &str, body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+pub(crate) fn hold_body(kind: &str, body: &mut Map, withdraw: Withdraw<'_>) {
     match kind {
         "Condition" => condition(body, withdraw),
         "AllergyIntolerance" => allergy(body, withdraw),
@@ -23,22 +23,19 @@ pub(crate) fn hold_body(kind: &str, body: &mut Map<String, Value>, withdraw: Wit
         _ => {}
     }
     choices(body, kind, withdraw);
-    let mut whole = Value::Object(std::mem::take(body));
-    periods(&mut whole, kind, withdraw);
-    if let Value::Object(whole) = whole {
-        *body = whole;
-    }
+    let mut path = vec![Text::copied(kind)];
+    in_members(body, &mut path, withdraw);
 }
 
 /// Told the element path that is taken out, and why.
 pub(crate) type Withdraw<'a> = &'a dyn Fn(&str, &str);
 
-fn status_code<'a>(body: &'a Map<String, Value>, element: &str) -> Option<&'a str> {
+fn status_code<'a>(body: &'a Map, element: &str) -> Option<&'a str> {
     body.get(element)?.pointer("/coding/0/code")?.as_str()
 }
 
 /// con-4: an abated condition is not active. con-5: one entered in error has no clinical status.
-fn condition(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+fn condition(body: &mut Map, withdraw: Withdraw<'_>) {
     let in_error = status_code(body, "verificationStatus") == Some("entered-in-error");
     if in_error && body.remove("clinicalStatus").is_some() {
         withdraw("Condition.clinicalStatus", "a condition entered in error has no clinical status in FHIR");
@@ -53,7 +50,7 @@ fn condition(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
 }
 
 /// ait-2: an allergy entered in error has no clinical status.
-fn allergy(body: &mut Map<String, Value>, withdraw: Withdraw<'_>) {
+fn allergy(body: &mut Map, withdraw: Withdraw<'_>) {
     if status_code(body, "verificationStatus") == Some("entered-in-error") && body.remove("clinicalStatus").is_some() {
         withdraw("AllergyIntolerance.clinicalStatus", "an allergy entered in error has no clinical status in FHIR");
     }
@@ -69,10 +66,10 @@ const VITAL_SIGNS: [&str; 13] = [
 ];
 
 /// A vital sign says that it is one, when it was measured, and if it has no value that it has none.
-fn vital_sign(body: &mut Map<String, Value>) {
+fn vital_sign(body: &mut Map) {
     let code = body.get("code").cloned().unwrap_or(Value::Null);
     let is_vital =
-        crate::fhir::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
+        crate::fhir::tree::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
     if !is_vital {
         return;
     }
@@ -80,18 +77,18 @@ fn vital_sign(body: &mut Map<String, Value>) {
     match body.get_mut("category") {
         Some(Value::Array(categories)) if categories.contains(&category) => {}
         Some(Value::Array(categories)) => categories.push(category),
-        _ => drop(body.insert("category".to_owned(), json!([category]))),
+        _ => drop(body.insert("category", json!([category]))),
     }
     if !body.keys().any(|element| element.starts_with("effective")) {
         let absent = json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
-        body.insert("_effectiveDateTime".to_owned(), absent);
+        body.insert("_effectiveDateTime", absent);
     }
     if !body
         .keys()
         .any(|element| element.starts_with("value") || element == "component" || element == "dataAbsentReason")
     {
         let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
-        body.insert("dataAbsentReason".to_owned(), json!({"coding": [{"system": system, "code": "unknown"}]}));
+        body.insert("dataAbsentReason", json!({"coding": [{"system": system, "code": "unknown"}]}));
     }
 }
 
@@ -99,12 +96,12 @@ fn vital_sign(body: &mut Map<String, Value>) {
 const CHOICES: [&str; 6] = ["effective", "medication", "occurrence", "onset", "performed", "value"];
 
 /// An element has one form only: the first that the rows filled stays.
-fn choices(body: &mut Map<String, Value>, kind: &str, withdraw: Withdraw<'_>) {
+fn choices(body: &mut Map, kind: &str, withdraw: Withdraw<'_>) {
     for choice in CHOICES {
-        let is_form = |element: &&String| {
+        let is_form = |element: &&Text| {
             element.strip_prefix(choice).is_some_and(|form| form.starts_with(|c: char| c.is_ascii_uppercase()))
         };
-        let others: Vec<String> = body.keys().filter(is_form).skip(1).cloned().collect();
+        let others: Vec<Text> = body.keys().filter(is_form).skip(1).cloned().collect();
         for element in others {
             body.shift_remove(&element);
             withdraw(&format!("{kind}.{element}"), "the element has another form already");
@@ -113,23 +110,29 @@ fn choices(body: &mut Map<String, Value>, kind: &str, withdraw: Withdraw<'_>) {
 }
 
 /// per-1: a period does not end before it starts. Which of the two is wrong nobody knows; the end goes.
-fn periods(value: &mut Value, path: &str, withdraw: Withdraw<'_>) {
+fn periods(value: &mut Value, path: &mut Vec<Text>, withdraw: Withdraw<'_>) {
     match value {
-        Value::Object(map) => {
-            let backwards = match (map.get("start").and_then(Value::as_str), map.get("end").and_then(Value::as_str)) {
-                (Some(start), Some(end)) => is_after(start, end),
-                _ => false,
-            };
-            if backwards {
-                map.remove("end");
-                withdraw(&format!("{path}.end"), "the period would end before it starts");
-            }
-            for (name, inner) in map.iter_mut() {
-                periods(inner, &format!("{path}.{name}"), withdraw);
-            }
-        }
+        Value::Object(map) => in_members(map, path, withdraw),
         Value::Array(items) => items.iter_mut().for_each(|item| periods(item, path, withdraw)),
         _ => {}
+    }
+}
+
+fn in_members(map: &mut Map, path: &mut Vec<Text>, withdraw: Withdraw<'_>) {
+    let backwards = match (map.get("start").and_then(Value::as_str), map.get("end").and_then(Value::as_str)) {
+        (Some(start), Some(end)) => is_after(start, end),
+        _ => false,
+    };
+    if backwards {
+        map.remove("end");
+        withdraw(&format!("{}.end", path.join(".")), "the period would end before it starts");
+    }
+    for (name, inner) in map.iter_mut() {
+        if inner.is_object() || inner.is_array() {
+            path.push(name.clone());
+            periods(inner, path, withdraw);
+            path.pop();
+        }
     }
 }
 

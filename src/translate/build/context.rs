@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::fhir::tree::{Map, Value};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::Order;
 use super::groups::Group;
@@ -11,6 +11,7 @@ use super::ledger::{Leaf, Ledger, Target};
 use super::piece::Piece;
 use crate::translate::Setting;
 use crate::translate::datatypes::{coded, time};
+use crate::translate::hl7v2::message::Component;
 use crate::translate::rows::Rules;
 use crate::translate::rows::reference::{Condition, FieldRef, FieldRefs, Test};
 
@@ -70,6 +71,12 @@ impl<'a> Work<'a> {
         self.own(parent, name).next().or_else(|| self.above(parent, name))
     }
 
+    /// The first segment of a name in the groups within a group.
+    fn first_below(&self, group: usize, name: &str) -> Option<usize> {
+        let within = |child: &usize| self.own(*child, name).next().or_else(|| self.first_below(*child, name));
+        self.children[group].iter().find_map(within)
+    }
+
     /// The segments of a name in the groups within a group.
     pub(crate) fn below(&self, group: usize, name: &str) -> Vec<usize> {
         self.within(group).into_iter().skip(1).flat_map(|other| self.own(other, name)).collect()
@@ -82,6 +89,15 @@ impl<'a> Work<'a> {
             found.extend(self.within(*child));
         }
         found
+    }
+
+    /// How many groups two groups are both within, the message not counted; a group is within itself.
+    pub(crate) fn shared_depth(&self, one: usize, other: usize) -> usize {
+        let around = |group: usize| std::iter::successors(Some(group), |at| self.groups[*at].parent);
+        match around(one).find(|at| around(other).any(|o| o == *at)) {
+            Some(shared) => around(shared).count() - 1,
+            None => 0,
+        }
     }
 
     /// The first of the fields that holds a time.
@@ -137,26 +153,29 @@ impl<'a> Context<'a> {
         in_hand
             .or_else(|| self.work.own(self.group, name).next())
             .or_else(|| self.work.above(self.group, name))
-            .or_else(|| self.work.below(self.group, name).first().copied())
+            .or_else(|| self.work.first_below(self.group, name))
     }
 
     /// Text of a field: one component, or the whole first repetition.
     pub(crate) fn field_text(&self, field: &FieldRef) -> Option<String> {
-        let segments = if field.all {
-            self.work.own(self.group, &field.segment).collect()
-        } else {
-            self.find(&field.segment).into_iter().collect::<Vec<_>>()
-        };
-        let texts: Vec<String> = segments.into_iter().filter_map(|segment| self.text_in(segment, field)).collect();
+        self.text_of(field, field.component)
+    }
+
+    fn text_of(&self, field: &FieldRef, component: Option<usize>) -> Option<String> {
+        if !field.all {
+            return self.text_in(self.find(&field.segment)?, field, component);
+        }
+        let segments = self.work.own(self.group, &field.segment);
+        let texts: Vec<String> = segments.filter_map(|segment| self.text_in(segment, field, component)).collect();
         (!texts.is_empty()).then(|| texts.join("\u{1f}"))
     }
 
-    fn text_in(&self, segment: usize, field: &FieldRef) -> Option<String> {
+    fn text_in(&self, segment: usize, field: &FieldRef, component: Option<usize>) -> Option<String> {
         if field.field == 0 {
             return Some(field.segment.clone());
         }
         let piece = self.piece_at(segment, field.field)?;
-        match (field.component, field.sub) {
+        match (component, field.sub) {
             (Some(component), Some(sub)) => piece.component(component).get(sub),
             (Some(component), None) => piece.get(component),
             (None, _) => piece.whole(),
@@ -164,7 +183,7 @@ impl<'a> Context<'a> {
     }
 
     /// The subcomponents of the first component of every repetition of a field written as `TQ1-3`.
-    pub(crate) fn subcomponents(&self, field: &str) -> Vec<Vec<String>> {
+    pub(crate) fn subcomponents(&self, field: &str) -> Vec<Component> {
         let Ok(field) = field.parse::<FieldRef>() else { return Vec::new() };
         let Some(segment) = self.find(&field.segment) else { return Vec::new() };
         let repetitions = self.work.order.message.segments[segment].field(field.field);
@@ -183,13 +202,7 @@ impl<'a> Context<'a> {
 
     /// Whether a condition holds here.
     pub(crate) fn holds(&self, condition: &Condition) -> bool {
-        let code = || {
-            let mut fields = condition.fields.clone();
-            for field in &mut fields.0 {
-                field.component = field.component.or(Some(1));
-            }
-            self.first_text(&fields)
-        };
+        let code = || condition.fields.0.iter().find_map(|field| self.text_of(field, field.component.or(Some(1))));
         match &condition.test {
             Test::Present => self.first_text(&condition.fields).is_some(),
             Test::Absent => self.first_text(&condition.fields).is_none(),

@@ -1,6 +1,6 @@
 //! Finished resources → entries of the transaction: how each is found again, and when it is written.
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 
 use super::context::Work;
 use super::profiles;
@@ -25,14 +25,14 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
             entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
             continue;
         }
+        let query = conditional_query(&system, &value);
         if kind != "Patient" {
             let own = json!({"system": system, "value": value});
             match body.get_mut("identifier") {
                 Some(Value::Array(identifiers)) => identifiers.insert(0, own),
-                _ => drop(body.insert("identifier".to_owned(), json!([own]))),
+                _ => drop(body.insert("identifier", json!([own]))),
             }
         }
-        let query = conditional_query(&system, &value);
         let mentioned = if is_patient { !work.order.row.demographics } else { instance.row.mentioned };
         let request = if mentioned {
             json!({"method": "POST", "url": kind, "ifNoneExist": query})
@@ -65,7 +65,7 @@ fn has_identifier(kind: &str) -> bool {
 pub(crate) fn amendments(instances: &[Instance<'_>]) -> Vec<Amendment> {
     let amending = instances.iter().filter(|instance| instance.row.keep || !instance.row.unite.is_empty());
     let amendment = |instance: &Instance<'_>| Amendment {
-        full_url: instance.full_url.clone(),
+        full_url: instance.full_url.to_string(),
         keep: instance.row.keep,
         unite: instance.row.unite.clone(),
         cleared: instance.cleared.clone(),
@@ -76,7 +76,11 @@ pub(crate) fn amendments(instances: &[Instance<'_>]) -> Vec<Amendment> {
 
 /// `identifier=system|value`, escaped as a search value and as a URL.
 pub(crate) fn conditional_query(system: &str, value: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':' | b'/');
     let escaped = |text: &str| {
+        if text.bytes().all(keep) {
+            return text.to_owned();
+        }
         let mut out = String::with_capacity(text.len());
         for c in text.chars() {
             if matches!(c, '\\' | '|' | ',' | '$') {
@@ -84,7 +88,7 @@ pub(crate) fn conditional_query(system: &str, value: &str) -> String {
             }
             out.push(c);
         }
-        percent(&out, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':' | b'/'))
+        percent(&out, keep)
     };
     format!("identifier={}|{}", escaped(system), escaped(value))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::fhir::tree::Text;
+
 use super::context::{Context, Work};
 use super::ledger::Target;
 use crate::translate::rows::file::ResourceRow;
@@ -18,7 +20,7 @@ pub(crate) struct Place {
 
 /// The groups and segments that a resource is made for, each with its identity.
 pub(crate) fn places(work: &Work<'_>, row: &ResourceRow) -> Vec<Place> {
-    let anchor = Target { resource: 0, path: row.resource_type.clone() };
+    let anchor = Target { resource: 0, path: Text::Static("") };
     let mut places = Vec::new();
     for (group, segment) in candidates(work, row) {
         let context = Context::new(work, group, segment, &anchor);

@@ -1,8 +1,8 @@
 //! What the codes and words of a source say together, which no single row can see: a diagnosis with its modifiers, and an
 //! allergy entry that says there is none.
 
+use crate::fhir::tree::{Map, Value, json};
 use base64::Engine as _;
-use serde_json::{Map, Value, json};
 
 use super::context::Work;
 use super::resources::Instance;
@@ -26,7 +26,7 @@ pub(crate) fn read(work: &Work<'_>, instance: &mut Instance<'_>) {
 }
 
 /// The name with its modifiers, and a suspicion that is never taken for a diagnosis.
-fn condition(body: &mut Map<String, Value>) {
+fn condition(body: &mut Map) {
     let Some(Value::Object(code)) = body.get_mut("code") else { return };
     if let Some(Value::Array(codings)) = code.get_mut("coding") {
         once(codings);
@@ -38,14 +38,14 @@ fn condition(body: &mut Map<String, Value>) {
     if !(before.is_empty() && after.is_empty())
         && let Some(name) = name(code)
     {
-        code.insert("text".to_owned(), json!(modified(&name, &before, &after)));
+        code.insert("text", json!(modified(&name, &before, &after)));
     }
     if is_suspected(code) {
         let told = body.get("verificationStatus").and_then(|status| status.pointer("/coding/0/code")?.as_str());
         if !matches!(told, Some("entered-in-error" | "refuted" | "provisional" | "differential" | "unconfirmed")) {
             let system = "http://terminology.hl7.org/CodeSystem/condition-ver-status";
             let provisional = json!({"coding": [{"system": system, "code": "provisional"}]});
-            body.insert("verificationStatus".to_owned(), provisional);
+            body.insert("verificationStatus", provisional);
         }
     }
 }
@@ -83,13 +83,13 @@ fn words(modifier: &Value) -> Option<&str> {
     concept.pointer("/coding/0/display").or_else(|| concept.get("text"))?.as_str()
 }
 
-fn modifiers(code: &Map<String, Value>, url: &str) -> Vec<String> {
+fn modifiers(code: &Map, url: &str) -> Vec<String> {
     let all = code.get("extension").and_then(Value::as_array).into_iter().flatten();
     all.filter(|modifier| modifier["url"] == url).filter_map(words).map(str::to_owned).collect()
 }
 
-fn name(code: &Map<String, Value>) -> Option<String> {
-    let display = |code: &Map<String, Value>| {
+fn name(code: &Map) -> Option<String> {
+    let display = |code: &Map| {
         code.get("coding")?.as_array()?.iter().find_map(|coding| coding.get("display")?.as_str().map(str::to_owned))
     };
     code.get("text").and_then(Value::as_str).map(str::to_owned).or_else(|| display(code))
@@ -103,7 +103,7 @@ fn modified(name: &str, before: &[String], after: &[String]) -> String {
     format!("{before}{name}{after}")
 }
 
-fn is_suspected(code: &Map<String, Value>) -> bool {
+fn is_suspected(code: &Map) -> bool {
     let by_code = |modifier: &Value| {
         let codings = modifier.pointer("/valueCodeableConcept/coding").and_then(Value::as_array);
         codings.into_iter().flatten().any(|coding| coding["code"] == SUSPECTED)
@@ -117,20 +117,20 @@ fn is_suspected(code: &Map<String, Value>) -> bool {
 }
 
 /// "No known allergies" is no allergy to something of that name: SNOMED CT has codes for it, as the IPS writes it.
-fn allergy(work: &Work<'_>, number: usize, body: &mut Map<String, Value>) {
+fn allergy(work: &Work<'_>, number: usize, body: &mut Map) {
     let Some(table) = work.order.rules.table("no-known-allergy") else { return };
     let Some(code) = body.get("code") else { return };
     let codings = code.get("coding").and_then(Value::as_array).cloned().unwrap_or_default();
     let said = codings.iter().flat_map(|coding| [coding.get("code"), coding.get("display")]).chain([code.get("text")]);
     let known = said.flatten().filter_map(Value::as_str).find_map(|text| table.codes.get(&plain(text)));
     let (Some(known), Some(system)) = (known.cloned(), &table.system) else { return };
-    let absent = json!({"system": system, "code": known});
+    let absent = json!({"system": system, "code": &known});
     let mut all = vec![absent];
     all.extend(codings.into_iter().filter(|coding| coding["code"] != known.as_str()));
     let mut concept = Map::new();
-    concept.insert("coding".to_owned(), Value::Array(all));
+    concept.insert("coding", Value::Array(all));
     concept.extend(code.get("text").map(|text| ("text".to_owned(), text.clone())));
-    body.insert("code".to_owned(), Value::Object(concept));
+    body.insert("code", Value::Object(concept));
     for element in ["category", "type", "criticality", "reaction"] {
         if body.shift_remove(element).is_some() {
             work.ledger.withdraw(
@@ -144,17 +144,17 @@ fn allergy(work: &Work<'_>, number: usize, body: &mut Map<String, Value>) {
 
 /// An appointment that tells when it begins and how long it takes tells when it ends. Where it does not, the end is absent
 /// and says so: R4 wants both or neither (app-2).
-fn appointment(body: &mut Map<String, Value>) {
+fn appointment(body: &mut Map) {
     let time = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let (start, end) = (time("start"), time("end"));
     let absent = || json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": "unknown"}]});
     match (start, end) {
         (Some(start), None) => match body.get("minutesDuration").and_then(Value::as_i64).and_then(|m| after(&start, m))
         {
-            Some(end) => drop(body.insert("end".to_owned(), json!(end))),
-            None => drop(body.insert("_end".to_owned(), absent())),
+            Some(end) => drop(body.insert("end", json!(end))),
+            None => drop(body.insert("_end", absent())),
         },
-        (None, Some(_)) => drop(body.insert("_start".to_owned(), absent())),
+        (None, Some(_)) => drop(body.insert("_start", absent())),
         _ => {}
     }
 }
@@ -171,7 +171,7 @@ fn after(start: &str, minutes: i64) -> Option<String> {
 }
 
 /// The lines of a text are one text.
-fn document(body: &mut Map<String, Value>) {
+fn document(body: &mut Map) {
     let Some(Value::Array(contents)) = body.get_mut("content") else { return };
     let engine = base64::engine::general_purpose::STANDARD;
     let plain = |content: &Value| {
@@ -218,7 +218,7 @@ mod tests {
         let status = |code: &Value, told: Option<&str>| {
             let mut body = json!({"code": code}).as_object().cloned().unwrap();
             if let Some(told) = told {
-                body.insert("verificationStatus".to_owned(), json!({"coding": [{"code": told}]}));
+                body.insert("verificationStatus", json!({"coding": [{"code": told}]}));
             }
             condition(&mut body);
             body.get("verificationStatus")

@@ -13,8 +13,8 @@ mod profiles;
 mod repeats;
 mod resources;
 
+use crate::fhir::tree::{Value, json};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::hl7v2::message::Message;
 use super::losses::LossReport;
@@ -86,7 +86,7 @@ pub(crate) fn build(order: &Order<'_>) -> Result<Built, Refused> {
     provenance::book(&work);
     let warnings = work.warnings();
     let losses = work.ledger.close(order.message, order.column, &|segment| order.rules.knows_segment(segment));
-    let bundle = crate::fhir::bundle::of("transaction", entries);
+    let bundle = crate::fhir::tree::bundle("transaction", entries);
     Ok(Built { bundle, amendments, losses, warnings, event_time })
 }
 

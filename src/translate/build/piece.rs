@@ -1,5 +1,7 @@
 //! A piece of the source in the hands of a data type: reading a part through [`Piece::take`] books it as mapped.
 
+use std::borrow::Cow;
+
 use super::ledger::{Leaf, Ledger, NULL, Target};
 use crate::translate::hl7v2::message::{Component, Repetition};
 
@@ -26,7 +28,7 @@ impl<'a> Piece<'a> {
 
     /// Component `number` as a piece whose parts are its subcomponents.
     pub(crate) fn component(self, number: usize) -> Self {
-        static NONE: Component = Component::new();
+        static NONE: Component = Component::None;
         let component = match self.parts {
             Parts::Components(components) => number.checked_sub(1).and_then(|at| components.get(at)).unwrap_or(&NONE),
             Parts::Subcomponents(_) => &NONE,
@@ -36,15 +38,18 @@ impl<'a> Piece<'a> {
 
     /// Part `number`, trimmed; `None` if absent, empty or the explicit null. Subcomponents are joined by `&`.
     pub(crate) fn get(&self, number: usize) -> Option<String> {
-        let text = match self.parts {
-            Parts::Components(components) => {
-                let subs = components.get(number.checked_sub(1)?)?;
-                subs.iter().any(|sub| !sub.trim().is_empty()).then(|| subs.join("&"))?
-            }
-            Parts::Subcomponents(subs) => subs.get(number.checked_sub(1)?)?.clone(),
+        let value = |text: &str| {
+            let text = text.trim();
+            (!text.is_empty() && text != NULL).then(|| text.to_owned())
         };
-        let text = text.trim();
-        (!text.is_empty() && text != NULL).then(|| text.to_owned())
+        match self.parts {
+            Parts::Components(components) => match &components.get(number.checked_sub(1)?)?[..] {
+                [only] => value(only),
+                subs if subs.iter().all(|sub| sub.trim().is_empty()) => None,
+                subs => value(&subs.join("&")),
+            },
+            Parts::Subcomponents(subs) => value(subs.get(number.checked_sub(1)?)?),
+        }
     }
 
     /// Part `number`, booked as mapped.
@@ -64,8 +69,11 @@ impl<'a> Piece<'a> {
     /// All parts as one text in the usual delimiters.
     pub(crate) fn whole(&self) -> Option<String> {
         let text = match self.parts {
-            Parts::Components(components) => components.iter().map(|subs| subs.join("&")).collect::<Vec<_>>().join("^"),
-            Parts::Subcomponents(subs) => subs.join("&"),
+            Parts::Components(components) => match &components[..] {
+                [only] => Self::subs(only),
+                components => components.iter().map(|subs| Self::subs(subs)).collect::<Vec<_>>().join("^").into(),
+            },
+            Parts::Subcomponents(subs) => Self::subs(subs),
         };
         let is_blank = |subs: &[String]| subs.iter().all(|sub| sub.trim().is_empty());
         let is_empty = match self.parts {
@@ -98,7 +106,14 @@ impl<'a> Piece<'a> {
 
     /// Whether all of it is empty or the explicit null.
     pub(crate) fn is_empty(&self) -> bool {
-        self.whole().is_none()
+        let blank = |text: &str| text.chars().all(|c| matches!(c, '&' | '^') || c.is_whitespace());
+        match self.parts {
+            Parts::Components(components) => {
+                let mut texts = components.iter().flatten();
+                texts.all(|text| blank(text)) || matches!(&components[..], [only] if is_null(only))
+            }
+            Parts::Subcomponents(subs) => subs.iter().all(|text| blank(text)) || is_null(subs),
+        }
     }
 
     /// How many parts there are.
@@ -109,10 +124,21 @@ impl<'a> Piece<'a> {
         }
     }
 
+    fn subs(component: &Component) -> Cow<'_, str> {
+        match &component[..] {
+            [only] => Cow::Borrowed(only),
+            subs => Cow::Owned(subs.join("&")),
+        }
+    }
+
     fn leaf(&self, number: usize) -> Leaf {
         match self.parts {
             Parts::Components(_) => Leaf { component: number, sub: 0, ..self.at },
             Parts::Subcomponents(_) => Leaf { sub: number, ..self.at },
         }
     }
+}
+
+fn is_null(component: &Component) -> bool {
+    matches!(&component[..], [only] if only.trim() == NULL)
 }

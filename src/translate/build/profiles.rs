@@ -1,13 +1,13 @@
 //! States the profile that a resource conforms to. A resource that lacks what a profile requires states none: a claim that
 //! does not hold would have it refused.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use crate::translate::rows::Rules;
 use crate::translate::rows::profile::ProfileRow;
 
 /// States the first profile of the resource's type that it fits.
-pub(crate) fn state(rules: &Rules, body: &mut Map<String, Value>) {
+pub(crate) fn state(rules: &Rules, body: &mut Map) {
     let kind = body.get("resourceType").and_then(Value::as_str).unwrap_or("").to_owned();
     let Some(row) = rules.profiles(&kind).find(|row| fits(row, body)) else { return };
     for element in &row.named {
@@ -16,14 +16,14 @@ pub(crate) fn state(rules: &Rules, body: &mut Map<String, Value>) {
     for (element, values) in &row.adds {
         add(body, element, values);
     }
-    let profile = json!([row.url]);
+    let profile = json!([&row.url]);
     match body.get_mut("meta").and_then(Value::as_object_mut) {
-        Some(meta) => drop(meta.insert("profile".to_owned(), profile)),
-        None => drop(body.shift_insert(1.min(body.len()), "meta".to_owned(), json!({"profile": profile}))),
+        Some(meta) => drop(meta.insert("profile", profile)),
+        None => drop(body.shift_insert(1.min(body.len()), "meta", json!({"profile": profile}))),
     }
 }
 
-fn fits(row: &ProfileRow, body: &Map<String, Value>) -> bool {
+fn fits(row: &ProfileRow, body: &Map) -> bool {
     row.requires.iter().all(|path| has(body, path))
         && row.each.iter().all(|path| each_has(body, path))
         && row.named.iter().all(|path| is_nameable(body, path))
@@ -31,7 +31,7 @@ fn fits(row: &ProfileRow, body: &Map<String, Value>) -> bool {
 }
 
 /// Whether something is at the path, in every element of the lists on the way.
-fn has(map: &Map<String, Value>, path: &str) -> bool {
+fn has(map: &Map, path: &str) -> bool {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     let found = match name.strip_suffix('*') {
         Some(beginning) => map.keys().any(|element| element.starts_with(beginning)),
@@ -41,14 +41,14 @@ fn has(map: &Map<String, Value>, path: &str) -> bool {
 }
 
 /// Whether every object that may hold the last element of the path holds it.
-fn each_has(map: &Map<String, Value>, path: &str) -> bool {
+fn each_has(map: &Map, path: &str) -> bool {
     match path.split_once('.') {
         None => map.contains_key(path),
         Some((name, rest)) => objects(map.get(name)).all(|inner| each_has(inner, rest)),
     }
 }
 
-fn objects(value: Option<&Value>) -> impl Iterator<Item = &Map<String, Value>> {
+fn objects(value: Option<&Value>) -> impl Iterator<Item = &Map> {
     let (one, many) = match value {
         Some(Value::Array(items)) => (None, Some(items.iter())),
         other => (other, None),
@@ -69,7 +69,7 @@ fn holds(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-fn is_nameable(body: &Map<String, Value>, element: &str) -> bool {
+fn is_nameable(body: &Map, element: &str) -> bool {
     body.get(element).is_some_and(|concept| concept.get("text").is_some() || display(concept).is_some())
 }
 
@@ -77,7 +77,7 @@ fn display(concept: &Value) -> Option<&Value> {
     concept.get("coding")?.as_array()?.iter().find_map(|coding| coding.get("display"))
 }
 
-fn name(body: &mut Map<String, Value>, element: &str) {
+fn name(body: &mut Map, element: &str) {
     let Some(concept) = body.get_mut(element) else { return };
     if concept.get("text").is_none()
         && let Some(text) = display(concept).cloned()
@@ -86,8 +86,8 @@ fn name(body: &mut Map<String, Value>, element: &str) {
     }
 }
 
-fn add(body: &mut Map<String, Value>, element: &str, values: &Value) {
-    let list = body.entry(element).or_insert_with(|| json!([]));
+fn add(body: &mut Map, element: &str, values: &Value) {
+    let list = body.entry(Text::copied(element)).or_insert_with(|| json!([]));
     let Some(list) = list.as_array_mut() else { return };
     for value in values.as_array().into_iter().flatten() {
         if !list.iter().any(|present| holds(present, value)) {
@@ -104,7 +104,7 @@ mod tests {
         toml::from_str(&format!("type = \"Observation\"\nurl = \"http://a.example/P\"\n{text}")).unwrap()
     }
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: Value) -> Map {
         value.as_object().cloned().unwrap()
     }
 

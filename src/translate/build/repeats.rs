@@ -1,14 +1,14 @@
 //! Two things of one message with the same identity. They are never told apart by their place in the message: a later
 //! message that corrects one of them has other places, and would correct the wrong one.
 
-use serde_json::{Map, Value};
+use crate::fhir::tree::{Map, Value};
 
 use crate::translate::{Refused, RefusedCode};
 
 const CODED: &str = "valueCodeableConcept";
 
 /// The later one counts; what only the earlier one says stays, and lists hold what both say.
-pub(crate) fn replace(first: &mut Map<String, Value>, second: Map<String, Value>) {
+pub(crate) fn replace(first: &mut Map, second: Map) {
     for (element, value) in second {
         match (first.get_mut(&element), value) {
             (Some(Value::Array(items)), Value::Array(more)) => unite(items, more),
@@ -19,12 +19,12 @@ pub(crate) fn replace(first: &mut Map<String, Value>, second: Map<String, Value>
 
 /// Lines of one text become one text, several codes that answer one question become the components of one answer, and the
 /// same thing twice is one thing. Two different values of any other kind are refused.
-pub(crate) fn join(first: &mut Map<String, Value>, mut second: Map<String, Value>) -> Result<(), Refused> {
+pub(crate) fn join(first: &mut Map, mut second: Map) -> Result<(), Refused> {
     if answers_also(first, &second) {
         as_component(first);
         as_component(&mut second);
     }
-    let value = |map: &Map<String, Value>| map.keys().find(|element| element.starts_with("value")).cloned();
+    let value = |map: &Map| map.keys().find(|element| element.starts_with("value")).cloned();
     if value(first) != value(&second) {
         return Err(refused());
     }
@@ -34,8 +34,7 @@ pub(crate) fn join(first: &mut Map<String, Value>, mut second: Map<String, Value
             (Some(old), value) if *old == value => {}
             (Some(Value::Array(items)), Value::Array(more)) => unite(items, more),
             (Some(Value::String(text)), Value::String(line)) if element == "valueString" => {
-                text.push('\n');
-                text.push_str(&line);
+                text.push_str(&format!("\n{line}"));
             }
             _ => return Err(refused()),
         }
@@ -44,24 +43,24 @@ pub(crate) fn join(first: &mut Map<String, Value>, mut second: Map<String, Value
 }
 
 /// Whether the second is another coded answer to the question of the first.
-fn answers_also(first: &Map<String, Value>, second: &Map<String, Value>) -> bool {
-    let is_coded = |map: &Map<String, Value>| map.contains_key(CODED);
+fn answers_also(first: &Map, second: &Map) -> bool {
+    let is_coded = |map: &Map| map.contains_key(CODED);
     let has_parts = first.get("component").is_some();
     (is_coded(first) || has_parts) && is_coded(second) && first.get(CODED) != second.get(CODED)
 }
 
 /// Makes the value of a result its component, with what is said of this value alone.
-fn as_component(body: &mut Map<String, Value>) {
+fn as_component(body: &mut Map) {
     let Some(value) = body.shift_remove(CODED) else { return };
     let mut component = Map::new();
-    component.insert("code".to_owned(), body.get("code").cloned().unwrap_or(Value::Null));
-    component.insert(CODED.to_owned(), value);
+    component.insert("code", body.get("code").cloned().unwrap_or(Value::Null));
+    component.insert(CODED, value);
     for element in ["interpretation", "referenceRange"] {
         if let Some(said) = body.shift_remove(element) {
-            component.insert(element.to_owned(), said);
+            component.insert(element, said);
         }
     }
-    body.insert("component".to_owned(), Value::Array(vec![Value::Object(component)]));
+    body.insert("component", Value::Array(vec![Value::Object(component)]));
 }
 
 fn unite(items: &mut Vec<Value>, more: Vec<Value>) {
@@ -81,11 +80,11 @@ fn refused() -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::fhir::tree::json;
 
     use super::*;
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: Value) -> Map {
         value.as_object().cloned().unwrap()
     }
 
@@ -120,9 +119,9 @@ mod tests {
         join(&mut same, answer("a")).unwrap();
         assert_eq!(same, answer("a"));
         let mut corrected = answer("a");
-        corrected.insert("status".to_owned(), json!("final"));
+        corrected.insert("status", json!("final"));
         let mut other = answer("b");
-        other.insert("status".to_owned(), json!("corrected"));
+        other.insert("status", json!("corrected"));
         assert!(join(&mut corrected, other).is_err());
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::context::{Context, Work};
 use super::identity::{self, Place};
@@ -26,13 +26,13 @@ pub(crate) struct Instance<'a> {
     pub group: usize,
     /// The segment it is made for, or the first of its group.
     pub segment: Option<usize>,
-    pub body: Map<String, Value>,
+    pub body: Map,
     /// Elements that the source deletes.
     pub cleared: Vec<Cleared>,
     /// Elements that hold a default which replaces nothing.
     pub weak: Vec<String>,
     /// `urn:uuid:…`.
-    pub full_url: String,
+    pub full_url: Text,
     /// System and value of the identifier it is found by.
     pub key: (String, String),
 }
@@ -97,19 +97,20 @@ fn patient_of<'i, 'a>(work: &Work<'_>, instances: &'i [Instance<'a>], group: usi
     patients().next()
 }
 
-fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(String, String)) -> String {
-    format!("urn:uuid:{}", crate::ids::derived(&[&work.order.setting.namespace, &row.resource_type, system, value]))
+fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(String, String)) -> Text {
+    let id = crate::ids::derived(&[&work.order.setting.namespace, &row.resource_type, system, value]);
+    Text::Shared(format!("urn:uuid:{id}").into())
 }
 
 /// Applies the rows of all segments, then what holds always and what holds otherwise.
 fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segment: Option<usize>) -> Content {
     let mut content = Content::default();
     let Content { body, cleared, weak } = &mut content;
-    body.insert("resourceType".to_owned(), json!(row.resource_type));
+    body.insert("resourceType", json!(&row.resource_type));
     let trace = work.order.trace;
     let fixed = || Maker::of(By::Fixed, row.origin);
     trace::step(trace, number, body, fixed, |body| body.extend(row.fixed.clone()));
-    let target = Target { resource: number, path: row.resource_type.clone() };
+    let target = Target { resource: number, path: Text::copied(&row.resource_type) };
     let context = Context::new(work, group, segment, &target);
     for always in &row.always {
         let maker = || Maker::of(By::Default, always.origin);
@@ -122,7 +123,7 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
         for index in sources(work, from, group, segment) {
             let mut slots = Slots::new();
             let name = &work.order.message.segments[index].name;
-            let site = Site { work, kind: &row.resource_type, number, group, segment: index };
+            let site = Site { work, number, group, segment: index };
             for field in work.order.rules.rows(name, &row.resource_type) {
                 if is_nulled(work, index, field) {
                     cleared.push(deleted(field));
@@ -142,10 +143,10 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
 }
 
 /// Applies the rows of all segments of these names to a resource that stands for the message.
-pub(crate) fn fill_from(work: &Work<'_>, kind: &str, names: &[&str], body: &mut Map<String, Value>) {
+pub(crate) fn fill_from(work: &Work<'_>, kind: &str, names: &[&str], body: &mut Map) {
     for (segment, content) in work.order.message.segments.iter().enumerate() {
         if names.contains(&content.name.as_str()) {
-            let (site, mut slots) = (Site { work, kind, number: 0, group: 0, segment }, Slots::new());
+            let (site, mut slots) = (Site { work, number: 0, group: 0, segment }, Slots::new());
             for row in work.order.rules.rows(&content.name, kind) {
                 apply(&site, row, body, &mut slots);
             }
@@ -156,7 +157,7 @@ pub(crate) fn fill_from(work: &Work<'_>, kind: &str, names: &[&str], body: &mut 
 /// What the segments make of a resource.
 #[derive(Default)]
 struct Content {
-    body: Map<String, Value>,
+    body: Map,
     cleared: Vec<Cleared>,
     weak: Vec<String>,
 }
@@ -200,8 +201,6 @@ fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) ->
 /// The resource and segment that a row is applied to.
 pub(crate) struct Site<'a> {
     pub work: &'a Work<'a>,
-    /// What the report calls the resource.
-    pub kind: &'a str,
     pub number: usize,
     pub group: usize,
     pub segment: usize,
@@ -221,17 +220,13 @@ impl Site<'_> {
 }
 
 /// Applies one row. An element that holds one value keeps the first it got.
-pub(crate) fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, slots: &mut Slots) {
-    let Site { work, kind, number, group, segment: index } = *site;
+pub(crate) fn apply(site: &Site<'_>, row: &Row, body: &mut Map, slots: &mut Slots) {
+    let Site { work, number, group, segment: index } = *site;
     let repetitions = work.order.message.segments[index].field(usize::from(row.field));
     if repetitions.is_empty() {
         return;
     }
-    let path = match row.kind {
-        Kind::Steer => format!("(steers: {})", row.reason.as_deref().unwrap_or("the translation")),
-        _ => format!("{kind}.{}", row.path.plain()),
-    };
-    let target = Target { resource: number, path };
+    let target = Target { resource: number, path: row.account.clone() };
     let context = Context::new(work, group, Some(index), &target);
     if !row.when.iter().all(|condition| context.holds(condition)) {
         return;
@@ -270,7 +265,7 @@ pub(crate) fn apply(site: &Site<'_>, row: &Row, body: &mut Map<String, Value>, s
 }
 
 /// Whether the default was needed.
-fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map<String, Value>) -> bool {
+fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map) -> bool {
     let slots = Slots::new();
     let absent = !default.path.is_filled(body, &slots);
     let wanted = default.with.as_ref().is_none_or(|path| path.is_filled(body, &slots));
@@ -282,7 +277,7 @@ fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map<String, Valu
 }
 
 /// The identifier a Patient is found by: a medical record number of the institution, else a typed one, else the first.
-fn patient_key(work: &Work<'_>, body: &Map<String, Value>) -> Result<(String, String), Refused> {
+fn patient_key(work: &Work<'_>, body: &Map) -> Result<(String, String), Refused> {
     let identifiers: Vec<&Value> = body.get("identifier").and_then(Value::as_array).into_iter().flatten().collect();
     let system = |identifier: &Value| identifier.get("system").and_then(Value::as_str).map(str::to_owned);
     let own = work.order.setting.patient_system();

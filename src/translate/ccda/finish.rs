@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::rows::StatementRow;
 use super::types;
@@ -17,7 +17,7 @@ pub(crate) fn keep<'a>(
     node: Node<'a, 'a>,
     row: &'a StatementRow,
     kind: &str,
-    mut body: Map<String, Value>,
+    mut body: Map,
 ) -> Option<usize> {
     if body.keys().all(|element| element == "resourceType" || row.fixed.contains_key(element)) && !row.rows.is_empty() {
         return None;
@@ -86,7 +86,7 @@ fn is_party(kind: &str) -> bool {
 }
 
 /// Puts the patient in.
-fn belong(work: &Work<'_>, node: Node<'_, '_>, kind: &str, body: &mut Map<String, Value>) {
+fn belong(work: &Work<'_>, node: Node<'_, '_>, kind: &str, body: &mut Map) {
     let element = match kind {
         "Device" if node.tag_name().name() == "supply" => "patient",
         "AllergyIntolerance" | "Immunization" | "FamilyMemberHistory" | "Consent" | "RelatedPerson" => "patient",
@@ -107,7 +107,7 @@ fn belong(work: &Work<'_>, node: Node<'_, '_>, kind: &str, body: &mut Map<String
 }
 
 /// Invariants of R4.
-fn hold<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, kind: &str, body: &mut Map<String, Value>) {
+fn hold<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, kind: &str, body: &mut Map) {
     let withdrawn: RefCell<Vec<(String, String)>> = RefCell::default();
     let withdraw = |path: &str, reason: &str| withdrawn.borrow_mut().push((path.to_owned(), reason.to_owned()));
     match kind {
@@ -115,9 +115,7 @@ fn hold<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, kind: &str, body: &mut Map<
         // mad-1: a dosage of an administration has a dose or a rate.
         "MedicationAdministration" => {
             let dosage = body.get("dosage").and_then(Value::as_object);
-            let told = |dosage: &Map<String, Value>| {
-                dosage.contains_key("dose") || dosage.keys().any(|key| key.starts_with("rate"))
-            };
+            let told = |dosage: &Map| dosage.contains_key("dose") || dosage.keys().any(|key| key.starts_with("rate"));
             if dosage.is_some_and(|dosage| !told(dosage)) {
                 body.remove("dosage");
                 for part in ["route", "site", "text", "method"] {
@@ -145,7 +143,7 @@ fn hold<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, kind: &str, body: &mut Map<
 }
 
 /// Parts of a list without what makes them one are taken out.
-fn list(body: &mut Map<String, Value>, element: &str, needed: &str, withdraw: &dyn Fn(&str, &str), kind: &str) {
+fn list(body: &mut Map, element: &str, needed: &str, withdraw: &dyn Fn(&str, &str), kind: &str) {
     let Some(Value::Array(items)) = body.get_mut(element) else { return };
     let before = items.len();
     items.retain(|item| item.get(needed).is_some());
@@ -158,7 +156,7 @@ fn list(body: &mut Map<String, Value>, element: &str, needed: &str, withdraw: &d
 }
 
 /// A value that is missing says why (obs-6: only where there is none).
-fn observation<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, body: &mut Map<String, Value>) {
+fn observation<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, body: &mut Map) {
     if body.keys().any(|key| key.starts_with("value") || key == "component" || key == "hasMember") {
         return;
     }
@@ -170,14 +168,14 @@ fn observation<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, body: &mut Map<Strin
     let reason = work.rules.table("ccda-null-flavors").and_then(|table| table.codes.get(flavour));
     let code = reason.map_or("unknown", String::as_str);
     let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
-    body.insert("dataAbsentReason".to_owned(), json!({"coding": [{"system": system, "code": code}]}));
+    body.insert("dataAbsentReason", json!({"coding": [{"system": system, "code": code}]}));
     if let Some(Value::Array(ranges)) = body.get_mut("referenceRange") {
-        ranges.retain(|range| ["low", "high", "text"].iter().any(|part| range.get(part).is_some()));
+        ranges.retain(|range| ["low", "high", "text"].iter().any(|part| range.get(*part).is_some()));
     }
 }
 
 /// The identifiers that the source gives it.
-fn own_identifiers<'a>(work: &Work<'a>, node: Node<'a, 'a>, body: &Map<String, Value>) -> Vec<(String, String)> {
+fn own_identifiers<'a>(work: &Work<'a>, node: Node<'a, 'a>, body: &Map) -> Vec<(String, String)> {
     let listed = body.get("identifier").map(|identifier| match identifier {
         Value::Array(list) => list.clone(),
         one => vec![one.clone()],
@@ -193,7 +191,7 @@ fn own_identifiers<'a>(work: &Work<'a>, node: Node<'a, 'a>, body: &Map<String, V
 }
 
 /// What it is known by: whose it is and its own identifiers, or all that it says.
-fn base(work: &Work<'_>, kind: &str, own: &[(String, String)], body: &Map<String, Value>) -> Vec<String> {
+fn base(work: &Work<'_>, kind: &str, own: &[(String, String)], body: &Map) -> Vec<String> {
     let mut parts = vec![work.setting.namespace.clone(), kind.to_owned()];
     if let Some((system, value, _)) = work.patient.as_ref().filter(|_| !is_party(kind)) {
         parts.extend([system.clone(), value.clone()]);
@@ -205,16 +203,16 @@ fn base(work: &Work<'_>, kind: &str, own: &[(String, String)], body: &Map<String
     parts
 }
 
-fn text_of(body: &Map<String, Value>, elements: &[&str]) -> String {
-    elements.iter().find_map(|element| body.get(*element)).map(Value::to_string).unwrap_or_default()
+fn text_of(body: &Map, elements: &[&str]) -> String {
+    elements.iter().find_map(|element| body.get(element)).map(Value::to_string).unwrap_or_default()
 }
 
 /// Whether two things with one identifier are one: what they are, when they were and what they say does not contradict.
-fn is_same(kind: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
+fn is_same(kind: &str, old: &Map, new: &Map) -> bool {
     if is_party(kind) {
         return true;
     }
-    let agree = |element: &&str| match (old.get(*element), new.get(*element)) {
+    let agree = |element: &&str| match (old.get(element), new.get(element)) {
         (Some(old), Some(new)) => old == new,
         _ => true,
     };
@@ -226,14 +224,14 @@ fn is_same(kind: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> bo
 }
 
 /// Adds what the first did not say.
-fn complete(old: &mut Map<String, Value>, new: Map<String, Value>) {
+fn complete(old: &mut Map, new: Map) {
     for (element, value) in new {
         old.entry(element).or_insert(value);
     }
 }
 
 /// Gives it the identifier it is found by.
-fn name(kind: &str, (system, value): &(String, String), body: &mut Map<String, Value>) {
+fn name(kind: &str, (system, value): &(String, String), body: &mut Map) {
     let own = json!({"system": system, "value": value});
     match body.get_mut("identifier") {
         Some(Value::Array(list)) => {
@@ -244,9 +242,9 @@ fn name(kind: &str, (system, value): &(String, String), body: &mut Map<String, V
             }
         }
         Some(_) => {}
-        None if kind == "Composition" => drop(body.insert("identifier".to_owned(), own)),
+        None if kind == "Composition" => drop(body.insert("identifier", own)),
         None if kind == "Provenance" => {}
-        None => drop(body.insert("identifier".to_owned(), json!([own]))),
+        None => drop(body.insert("identifier", json!([own]))),
     }
 }
 

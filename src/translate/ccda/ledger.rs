@@ -309,7 +309,13 @@ impl<'a> Ledger<'a> {
             _ if attribute == Some("nullFlavor") => (Outcome::KeptRaw, Vec::new(), Some(NULL.to_owned())),
             _ => (Outcome::KeptRaw, Vec::new(), Some(UNTAKEN.to_owned())),
         };
-        Entry { source, occurrence: 1, outcome, targets, reason }
+        Entry {
+            source,
+            occurrence: 1,
+            outcome,
+            targets: targets.into_iter().map(Into::into).collect(),
+            reason: reason.map(Into::into),
+        }
     }
 }
 

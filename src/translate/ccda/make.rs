@@ -1,7 +1,7 @@
 //! Elements → resources: rows are applied, what is in an element is made on its own or becomes a part of it.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::finish;
 use super::query::Hit;
@@ -70,7 +70,7 @@ pub(crate) fn make<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, at: usize) -> Op
     };
     let before = work.mark;
     let mut body = Map::new();
-    body.insert("resourceType".to_owned(), json!(kind));
+    body.insert("resourceType", json!(kind));
     body.extend(part(work, node, row, kind));
     let made = finish::keep(work, node, row, kind, body);
     work.mark = before;
@@ -98,7 +98,7 @@ fn book_negation<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) {
 }
 
 /// Applies the rows of a statement to an element: what they make is a resource, or a part of one.
-fn part<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, row: &'a StatementRow, prefix: &str) -> Map<String, Value> {
+fn part<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, row: &'a StatementRow, prefix: &str) -> Map {
     let mut body = row.fixed.clone();
     let mut slots = Slots::new();
     for element in &row.rows {
@@ -119,7 +119,7 @@ fn apply<'a>(
     node: Node<'a, 'a>,
     row: &'a ElementRow,
     prefix: &str,
-    body: &mut Map<String, Value>,
+    body: &mut Map,
     slots: &mut Slots,
 ) {
     if !row.when.iter().all(|condition| condition.holds(node)) {
@@ -170,14 +170,7 @@ fn claim<'a>(work: &mut Work<'a>, base: Node<'a, 'a>, hit: Node<'a, 'a>, is_valu
     }
 }
 
-fn take<'a>(
-    work: &mut Work<'a>,
-    row: &'a ElementRow,
-    hit: &Hit<'a>,
-    target: &str,
-    body: &mut Map<String, Value>,
-    slots: &mut Slots,
-) {
+fn take<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>, target: &str, body: &mut Map, slots: &mut Slots) {
     let placed = match row.kind {
         Kind::Steer => return book_whole(work, hit),
         Kind::Skip => return work.dropped(hit, row.reason.as_deref().unwrap_or("left out on purpose")),
@@ -240,14 +233,14 @@ fn reference<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>) -> Opt
         }
         Some(known)
     })?;
-    Some(json!({"reference": work.made[made].full_url}))
+    Some(json!({"reference": &work.made[made].full_url}))
 }
 
 /// Elements of which a resource has one of several: `onsetDateTime` or `onsetAge`.
 const CHOICES: [&str; 6] = ["value", "effective", "onset", "performed", "occurrence", "abatement"];
 
 /// Whether an element, or any other of the same choice, is there.
-fn is_filled(path: &Path, body: &Map<String, Value>, slots: &Slots) -> bool {
+fn is_filled(path: &Path, body: &Map, slots: &Slots) -> bool {
     if path.is_filled(body, slots) {
         return true;
     }
@@ -260,7 +253,7 @@ fn is_filled(path: &Path, body: &Map<String, Value>, slots: &Slots) -> bool {
 }
 
 /// A null flavour as a data-absent-reason, where the row asks for it.
-fn absent<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, row: &'a ElementRow, body: &mut Map<String, Value>) {
+fn absent<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, row: &'a ElementRow, body: &mut Map) {
     let Some(missing) = row.from.nulls(node) else { return };
     if is_filled(&row.path, body, &Slots::new()) {
         return;
@@ -278,11 +271,11 @@ pub(crate) fn reference_to<'a>(work: &mut Work<'a>, author: Option<Node<'a, 'a>>
     let before = work.mark;
     let made = make(work, author?, at);
     work.mark = before;
-    Some(json!({"reference": work.made[made?].full_url}))
+    Some(json!({"reference": &work.made[made?].full_url}))
 }
 
 /// A part that stands in no resource of the rows' own: what the row of a name makes of an element.
-pub(crate) fn loose_part<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, name: &str) -> Map<String, Value> {
+pub(crate) fn loose_part<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, name: &str) -> Map {
     let rules = work.rules;
     let row = rules.ccda.named(name).and_then(|at| rules.ccda.statements.get(at));
     row.map(|row| part(work, node, row, "Provenance")).unwrap_or_default()

@@ -12,7 +12,7 @@ mod sections;
 mod types;
 mod work;
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use self::work::{Made, Work};
 use super::build::{conditional_query, state_profile};
@@ -56,7 +56,7 @@ fn build(work: &mut Work<'_>, raw: &[u8], kind: &str) -> Result<Translated, Refu
         && let Some(made) = work.made.get_mut(at)
         && !body.sections.is_empty()
     {
-        made.body.insert("section".to_owned(), Value::Array(body.sections));
+        made.body.insert("section", Value::Array(body.sections));
     }
     if body.unstructured {
         made_by(work, "unstructured-document");
@@ -74,7 +74,7 @@ fn build(work: &mut Work<'_>, raw: &[u8], kind: &str) -> Result<Translated, Refu
         kind: String::new(),
         control_id: None,
         event_time,
-        bundle: crate::fhir::bundle::of("transaction", entries),
+        bundle: crate::fhir::tree::bundle("transaction", entries),
         amendments,
         losses: super::losses::LossReport::default(),
         warnings: Vec::new(),
@@ -82,7 +82,7 @@ fn build(work: &mut Work<'_>, raw: &[u8], kind: &str) -> Result<Translated, Refu
 }
 
 /// Whether an observation is dated to the year or month only, which no profile of an observation takes.
-fn is_vague(body: &Map<String, Value>) -> bool {
+fn is_vague(body: &Map) -> bool {
     body.get("effectiveDateTime").and_then(Value::as_str).is_some_and(|time| time.len() < "2026-01-01".len())
 }
 
@@ -167,11 +167,11 @@ fn provenance(
     raw: &[u8],
     kind: &str,
     recorded: Option<jiff::Timestamp>,
-    said: Map<String, Value>,
+    said: Map,
 ) -> Value {
     let digest = crate::ids::sha256_hex(raw);
     let setting = work.setting;
-    let targets: Vec<Value> = entries.iter().map(|entry| json!({"reference": entry["fullUrl"]})).collect();
+    let targets: Vec<Value> = entries.iter().map(|entry| json!({"reference": &entry["fullUrl"]})).collect();
     let mut resource = json!({"resourceType": "Provenance", "target": targets});
     match recorded {
         Some(time) => resource["recorded"] = json!(crate::fhir::dates::instant(time)),
@@ -182,8 +182,8 @@ fn provenance(
     let mut agents = vec![json!({
         "type": {"coding": [{"system": participant, "code": "assembler"}]},
         "who": {
-            "identifier": {"system": setting.identifier_system("institution"), "value": setting.institution},
-            "display": setting.institution,
+            "identifier": {"system": setting.identifier_system("institution"), "value": &setting.institution},
+            "display": &setting.institution,
         },
     })];
     let others = said.get("agent").and_then(Value::as_array).into_iter().flatten();

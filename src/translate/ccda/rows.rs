@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::fhir::tree::{Map, Value};
 use roxmltree::Node;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::query::{self, Condition, Query};
 use super::types::Kind;
@@ -50,7 +50,7 @@ pub struct StatementRow {
     pub mentioned: bool,
     /// Elements that always hold this.
     #[serde(default)]
-    pub fixed: Map<String, Value>,
+    pub fixed: Map,
     /// Elements that hold this when no row filled them.
     #[serde(default)]
     pub default: Vec<ElementDefault>,

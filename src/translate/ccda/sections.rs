@@ -1,7 +1,7 @@
 //! The body of a document → Composition.section, with the narrative, the entries and the reason why there are none.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::query::Hit;
 use super::types::{self, Kind};
@@ -47,22 +47,22 @@ fn section<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
             work.ledger.rest(text, work.mark);
             // A narrative derived from entries (DRIV) is generated; any other may say more than they do.
             let status = if generated && !entries.is_empty() { "generated" } else { "additional" };
-            section.insert("text".to_owned(), json!({"status": status, "div": div}));
+            section.insert("text", json!({"status": status, "div": div}));
         }
     }
     if let Some(author) =
         make::reference_to(work, types::child(node, "author").and_then(|author| types::child(author, "assignedAuthor")))
     {
-        section.insert("author".to_owned(), json!([author]));
+        section.insert("author", json!([author]));
     }
     if entries.is_empty() {
         if let Some(reason) = empty_reason(work, node) {
-            section.insert("emptyReason".to_owned(), reason);
+            section.insert("emptyReason", reason);
         }
     } else {
-        section.insert("mode".to_owned(), json!("snapshot"));
+        section.insert("mode", json!("snapshot"));
         let entries: Vec<Value> = entries.into_iter().map(|url| json!({"reference": url})).collect();
-        section.insert("entry".to_owned(), Value::Array(entries));
+        section.insert("entry", Value::Array(entries));
     }
     let inner: Vec<Value> = types::children(node, "component")
         .flat_map(|component| types::children(component, "section"))
@@ -71,22 +71,15 @@ fn section<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
         .filter_map(|inner| self::section(work, inner))
         .collect();
     if !inner.is_empty() {
-        section.insert("section".to_owned(), Value::Array(inner));
+        section.insert("section", Value::Array(inner));
         // cmp-2: a reason for being empty stands where nothing else does.
         section.remove("emptyReason");
     }
     // cmp-1: a section holds text, entries or sections.
-    ["text", "entry", "section"].iter().any(|part| section.contains_key(*part)).then_some(Value::Object(section))
+    ["text", "entry", "section"].iter().any(|part| section.contains_key(part)).then_some(Value::Object(section))
 }
 
-fn put<'a>(
-    work: &mut Work<'a>,
-    section: Node<'a, 'a>,
-    from: &str,
-    element: &str,
-    kind: Kind,
-    into: &mut Map<String, Value>,
-) {
+fn put<'a>(work: &mut Work<'a>, section: Node<'a, 'a>, from: &str, element: &str, kind: Kind, into: &mut Map) {
     let Some(node) = types::child(section, from) else { return };
     work.mark = work.ledger.target(&format!("Composition.section.{element}"));
     if let Some(value) = types::convert_plain(work, kind, &Hit { node, attribute: None }) {
@@ -101,5 +94,5 @@ fn empty_reason<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
     let code = table.codes.get(flavour)?;
     work.mark = work.ledger.target("Composition.section.emptyReason");
     work.attribute(node, "nullFlavor");
-    Some(json!({"coding": [{"system": table.system, "code": code}]}))
+    Some(json!({"coding": [{"system": table.system.as_deref(), "code": code}]}))
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::fhir::tree::Map;
 use roxmltree::{Attribute, Node, NodeId};
-use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, Mark};
 use super::query::Hit;
@@ -18,7 +18,7 @@ const LONGEST_REFERENCE: usize = 16 * 1024;
 /// A resource that is made.
 pub(crate) struct Made {
     pub resource_type: String,
-    pub body: Map<String, Value>,
+    pub body: Map,
     /// `urn:uuid:…`.
     pub full_url: String,
     /// System and value of the identifier it is found by.

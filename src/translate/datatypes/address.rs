@@ -1,6 +1,6 @@
 //! XAD → Address. JAHIS writes the whole address in component 8 and the postal code in component 5.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::text::clean;
 use super::time;
@@ -12,12 +12,12 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
     let mut address = Map::new();
     if let Some((element, code)) = address_use(piece) {
-        address.insert(element.to_owned(), json!(code));
+        address.insert(element, json!(code));
     }
     if context.setting.country == Country::Jp
         && let Some(text) = take(8)
     {
-        address.insert("text".to_owned(), json!(text));
+        address.insert("text", json!(text));
     }
     let lines: Vec<String> =
         [street(piece), take(2), (context.setting.country == Country::Ca).then(|| take(8)).flatten()]
@@ -25,16 +25,16 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
             .flatten()
             .collect();
     if !lines.is_empty() {
-        address.insert("line".to_owned(), json!(lines));
+        address.insert("line", json!(lines));
     }
     for (element, part) in [("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)] {
         if let Some(text) = take(part) {
-            address.insert(element.to_owned(), json!(text));
+            address.insert(element, json!(text));
         }
     }
     let period = time::bounds(context, piece, 13, 14).or_else(|| time::bounds(context, &piece.component(12), 1, 2));
     if let Some(period) = period {
-        address.insert("period".to_owned(), period);
+        address.insert("period", period);
     }
     let only_use = address.keys().all(|element| matches!(element.as_str(), "use" | "type"));
     if only_use {

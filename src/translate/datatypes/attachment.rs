@@ -1,7 +1,7 @@
 //! ED, RP, and text in OBX-5 → Attachment.
 
+use crate::fhir::tree::{Value, json};
 use base64::Engine as _;
-use serde_json::{Value, json};
 
 use super::text::clean;
 use crate::translate::build::{Context, Piece};

@@ -3,7 +3,7 @@
 //! A coding system that no row knows is the hospital's own: its address is made from the institution's namespace, so that
 //! two hospitals' `99Z01` stay two systems.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::text::clean;
 use crate::translate::build::{Context, Piece};
@@ -88,10 +88,10 @@ fn concept_of(context: &Context<'_>, piece: &Piece<'_>, first: Option<Value>, wa
 fn build(codings: Vec<Value>, text: Option<String>) -> Option<Value> {
     let mut concept = Map::new();
     if !codings.is_empty() {
-        concept.insert("coding".to_owned(), Value::Array(codings));
+        concept.insert("coding", Value::Array(codings));
     }
     if let Some(text) = text {
-        concept.insert("text".to_owned(), Value::String(text));
+        concept.insert("text", Value::from(text));
     }
     (!concept.is_empty()).then_some(Value::Object(concept))
 }
@@ -137,7 +137,7 @@ pub(crate) fn code(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Optio
             piece.book(1);
             piece.book(2);
             piece.book(3);
-            Some(Value::String(code))
+            Some(Value::from(code))
         }
         None => {
             piece.drop_all(NO_ENTRY);
@@ -149,7 +149,7 @@ pub(crate) fn code(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Optio
 /// → string: what the source says in words, else its code.
 pub(crate) fn display(piece: &Piece<'_>) -> Option<Value> {
     let words = [ORIGINAL_TEXT, 2, 5, 1].into_iter().find(|part| piece.get(*part).is_some())?;
-    piece.take(words).and_then(|text| clean(&text)).map(Value::String)
+    piece.take(words).and_then(|text| clean(&text)).map(Value::from)
 }
 
 /// `Y`/`N` → boolean.
@@ -179,9 +179,9 @@ fn from_table(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Val
     piece.book(1);
     let mut coding = Map::new();
     if let Some(system) = system {
-        coding.insert("system".to_owned(), json!(system));
+        coding.insert("system", json!(system));
     }
-    coding.insert("code".to_owned(), json!(code));
+    coding.insert("code", json!(code));
     let mut coding = Value::Object(coding);
     name(context, &mut coding);
     Some(coding)
@@ -200,15 +200,15 @@ pub(crate) fn source_coding(
     }
     let mut coding = Map::new();
     if let Some(name) = piece.take(system) {
-        coding.insert("system".to_owned(), json!(system_address(context, &name, &text)));
+        coding.insert("system", json!(system_address(context, &name, &text)));
         if let Some(version) = piece.take(version).and_then(|text| clean(&text)) {
-            coding.insert("version".to_owned(), json!(version));
+            coding.insert("version", json!(version));
         }
     }
     piece.book(code);
-    coding.insert("code".to_owned(), json!(text));
+    coding.insert("code", json!(text));
     if let Some(display) = piece.take(display).and_then(|text| clean(&text)) {
-        coding.insert("display".to_owned(), json!(display));
+        coding.insert("display", json!(display));
     }
     Some(Value::Object(coding))
 }

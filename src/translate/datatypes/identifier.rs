@@ -1,6 +1,6 @@
 //! CX, EI → Identifier, and the addresses of identifier systems.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::coded::{is_code, is_oid};
 use super::text::clean;
@@ -23,14 +23,14 @@ pub(crate) fn cx(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
             .collect();
     let mut identifier = Map::new();
     if let Some(version) = health_card_version(piece, kind.as_deref()) {
-        identifier.insert("extension".to_owned(), json!([version]));
+        identifier.insert("extension", json!([version]));
     }
     identifier.extend(typed(context, kind.as_deref()));
     let (system, is_published) = cx_system(row, context, piece, kind.as_deref(), &issuers);
-    identifier.insert("system".to_owned(), json!(system));
-    identifier.insert("value".to_owned(), json!(value));
+    identifier.insert("system", json!(system));
+    identifier.insert("value", json!(value));
     if let Some(period) = time::bounds(context, piece, 7, 8) {
-        identifier.insert("period".to_owned(), period);
+        identifier.insert("period", period);
     }
     let facility = piece.component(6).take(1).and_then(|text| clean(&text));
     let assigner = if is_published { None } else { assigner(context, &piece.component(4)) };
@@ -40,10 +40,10 @@ pub(crate) fn cx(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
             if facility.is_some() {
                 piece.drop_part(6, "the element names the authority that issued the identifier (CX.4)");
             }
-            identifier.insert("assigner".to_owned(), assigner);
+            identifier.insert("assigner", assigner);
         }
         (None, Some(facility)) => {
-            identifier.insert("assigner".to_owned(), json!({"display": facility}));
+            identifier.insert("assigner", json!({"display": facility}));
         }
         (None, None) => {}
     }
@@ -51,15 +51,15 @@ pub(crate) fn cx(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
 }
 
 /// An identifier's type of table 0203, alone.
-pub(crate) fn typed(context: &Context<'_>, kind: Option<&str>) -> Map<String, Value> {
+pub(crate) fn typed(context: &Context<'_>, kind: Option<&str>) -> Map {
     let mut identifier = Map::new();
     if let Some(kind) = kind.filter(|kind| is_code(kind)) {
         let system = format!("{}0203", systems::V2);
-        let mut coding = json!({"system": system, "code": kind});
+        let mut coding = json!({"system": &system, "code": kind});
         if let Some(display) = context.rules.display(&system, kind) {
             coding["display"] = json!(display);
         }
-        identifier.insert("type".to_owned(), json!({"coding": [coding]}));
+        identifier.insert("type", json!({"coding": [coding]}));
     }
     identifier
 }
@@ -77,10 +77,10 @@ pub(crate) fn licence(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value>
     let mut identifier = typed(context, Some("DL"));
     let issuer = piece.take(2).and_then(|text| clean(&text));
     let name = issuer.map_or("drivers-license".to_owned(), |issuer| format!("drivers-license-{issuer}"));
-    identifier.insert("system".to_owned(), json!(context.setting.identifier_system(&name)));
-    identifier.insert("value".to_owned(), json!(value));
+    identifier.insert("system", json!(context.setting.identifier_system(&name)));
+    identifier.insert("value", json!(value));
     if let Some(period) = time::bounds(context, piece, 0, 3) {
-        identifier.insert("period".to_owned(), period);
+        identifier.insert("period", period);
     }
     Some(Value::Object(identifier))
 }
@@ -91,10 +91,10 @@ pub(crate) fn provider_number(context: &Context<'_>, piece: &Piece<'_>) -> Optio
     let mut identifier = typed(context, piece.take(2).as_deref());
     let issuer = piece.take(3).and_then(|text| clean(&text));
     let name = issuer.map_or("practitioner".to_owned(), |issuer| format!("practitioner-{issuer}"));
-    identifier.insert("system".to_owned(), json!(context.setting.identifier_system(&name)));
-    identifier.insert("value".to_owned(), json!(value));
+    identifier.insert("system", json!(context.setting.identifier_system(&name)));
+    identifier.insert("value", json!(value));
     if let Some(period) = time::bounds(context, piece, 0, 4) {
-        identifier.insert("period".to_owned(), period);
+        identifier.insert("period", period);
     }
     Some(Value::Object(identifier))
 }
@@ -200,7 +200,7 @@ pub(crate) fn ei(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
         (_, [_, Some(universal), kind]) if is_oid(universal) && kind.as_deref().is_none_or(|kind| kind == "ISO") => {
             format!("urn:oid:{universal}")
         }
-        (Some(Value::String(address)), _) if address.contains(':') => address.clone(),
+        (Some(Value::String(address)), _) if address.contains(':') => address.to_string(),
         (_, [Some(name), ..]) => context.setting.identifier_system(name),
         (Some(Value::String(name)), _) => context.setting.identifier_system(name),
         _ => context.setting.identifier_system("order"),

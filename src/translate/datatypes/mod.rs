@@ -18,8 +18,8 @@ pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod usage;
 
+use crate::fhir::tree::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;

@@ -3,7 +3,7 @@
 //! JAHIS sends one person's name up to three times: component 8 says ideographic, phonetic or alphabetic (table 0465), and
 //! FHIR carries that as the extension `iso21090-EN-representation`.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::text::clean;
 use super::time;
@@ -51,26 +51,26 @@ fn human_name(context: &Context<'_>, piece: &Piece<'_>, at: &Layout) -> Option<V
     }
     let mut name = Map::new();
     if let Some(code) = representation(piece, at.representation) {
-        name.insert("extension".to_owned(), json!([{"url": systems::EN_REPRESENTATION, "valueCode": code}]));
+        name.insert("extension", json!([{"url": systems::EN_REPRESENTATION, "valueCode": code}]));
         // Family name first and nothing but names: how a Japanese name is written.
         let text: Vec<&str> = family.as_deref().into_iter().chain(given.iter().map(String::as_str)).collect();
-        name.insert("text".to_owned(), json!(text.join(" ")));
+        name.insert("text", json!(text.join(" ")));
     }
     if let Some(kind) = name_use(piece, at.kind) {
-        name.insert("use".to_owned(), json!(kind));
+        name.insert("use", json!(kind));
     }
     if let Some(family) = family {
-        name.insert("family".to_owned(), json!(family));
+        name.insert("family", json!(family));
     }
     for (element, parts) in [("given", given), ("prefix", prefix.into_iter().collect()), ("suffix", suffix)] {
         if !parts.is_empty() {
-            name.insert(element.to_owned(), json!(parts));
+            name.insert(element, json!(parts));
         }
     }
     let period = time::bounds(context, piece, at.effective, at.effective + 1)
         .or_else(|| time::bounds(context, &piece.component(at.range), 1, 2));
     if let Some(period) = period {
-        name.insert("period".to_owned(), period);
+        name.insert("period", period);
     }
     Some(Value::Object(name))
 }

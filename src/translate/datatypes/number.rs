@@ -1,6 +1,6 @@
 //! NM → decimal and positiveInt. The digits stay as they were written; no number passes through binary.
 
-use serde_json::{Number, Value};
+use crate::fhir::tree::{Number, Value};
 
 use crate::translate::build::Piece;
 
@@ -26,7 +26,8 @@ pub(crate) fn parse(text: &str) -> Option<Number> {
         Some(fraction) => format!("{sign}{whole}.{fraction}"),
         None => format!("{sign}{whole}"),
     };
-    serde_json::from_str(&number).ok()
+    // Nothing but a sign, digits and a point: a JSON number by what was checked above.
+    Some(Number::from_string_unchecked(number))
 }
 
 /// The first part as a decimal.

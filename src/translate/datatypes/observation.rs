@@ -4,7 +4,7 @@
 //! Anything that is not plainly a number stays the text it was: `1+` is not 1. Several values become components of the same
 //! code; none is lost.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Number, Value, json};
 
 use super::quantity::Unit;
 use super::text::clean;
@@ -55,8 +55,8 @@ pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed>
         .into_iter()
         .map(|(element, value)| {
             let mut component = Map::new();
-            component.insert("code".to_owned(), code.clone());
-            component.insert(element.to_owned(), value);
+            component.insert("code", code.clone());
+            component.insert(element, value);
             placed("component[]", Value::Object(component))
         })
         .collect()
@@ -178,10 +178,10 @@ fn unit_at(context: &Context<'_>, fields: &FieldRefs) -> Unit {
     context.with_piece(fields, |piece| Unit::read(context, &piece)).unwrap_or_default()
 }
 
-fn with_comparator(context: &Context<'_>, unit: &FieldRefs, sign: &str, value: serde_json::Number) -> Value {
+fn with_comparator(context: &Context<'_>, unit: &FieldRefs, sign: &str, value: Number) -> Value {
     let mut quantity = Map::new();
-    quantity.insert("value".to_owned(), Value::Number(value));
-    quantity.insert("comparator".to_owned(), json!(sign));
+    quantity.insert("value", Value::Number(value));
+    quantity.insert("comparator", json!(sign));
     unit_at(context, unit).write(&mut quantity);
     Value::Object(quantity)
 }

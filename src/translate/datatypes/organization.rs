@@ -1,7 +1,7 @@
 //! XON, HD, CWE → Organization. Without an id it is told by its name: within one institution's messages, the same name is
 //! the same organization.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::coded::{is_code, is_oid, system_address};
 use super::identifier::{authority, typed};
@@ -29,8 +29,8 @@ fn of_xon(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     });
     let identifier = id.zip(system).map(|(id, system)| {
         let mut identifier = typed(context, kind.as_deref());
-        identifier.insert("system".to_owned(), json!(system));
-        identifier.insert("value".to_owned(), json!(id));
+        identifier.insert("system", json!(system));
+        identifier.insert("value", json!(id));
         identifier
     });
     reference(context, identifier, name)
@@ -43,8 +43,8 @@ fn of_code(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let system = piece.take(3).map(|system| system_address(context, &system, ""));
     let identifier = code.clone().zip(system).map(|(code, system)| {
         let mut identifier = Map::new();
-        identifier.insert("system".to_owned(), json!(system));
-        identifier.insert("value".to_owned(), json!(code));
+        identifier.insert("system", json!(system));
+        identifier.insert("value", json!(code));
         identifier
     });
     reference(context, identifier, name.or(code))
@@ -66,7 +66,7 @@ pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
     let key = |member: &str| identifiers[0][member].as_str().unwrap_or("").to_owned();
     let (system, value) = (key("system"), key("value"));
     let display = name.unwrap_or_else(|| value.clone());
-    let resource = json!({"resourceType": "Organization", "identifier": identifiers, "name": display});
+    let resource = json!({"resourceType": "Organization", "identifier": identifiers, "name": &display});
     let reference = context.party(resource, &system, &value);
     Some(json!({"reference": reference, "display": display}))
 }
@@ -78,7 +78,7 @@ pub(crate) fn universal(hd: &Piece<'_>) -> Option<Value> {
     let mut identifier = Map::new();
     if let Some(kind) = kind.as_deref().filter(|kind| is_code(kind)) {
         let coding = json!({"system": format!("{}0301", crate::fhir::systems::V2), "code": kind});
-        identifier.insert("type".to_owned(), json!({"coding": [coding]}));
+        identifier.insert("type", json!({"coding": [coding]}));
     }
     let is_address = universal.starts_with("http://") || universal.starts_with("https://");
     let address = if is_oid(&universal) {
@@ -89,15 +89,15 @@ pub(crate) fn universal(hd: &Piece<'_>) -> Option<Value> {
         is_address.then(|| universal.clone())
     };
     if let Some(address) = address {
-        identifier.insert("system".to_owned(), json!("urn:ietf:rfc:3986"));
-        identifier.insert("value".to_owned(), json!(address));
+        identifier.insert("system", json!("urn:ietf:rfc:3986"));
+        identifier.insert("value", json!(address));
     } else {
-        identifier.insert("value".to_owned(), json!(universal));
+        identifier.insert("value", json!(universal));
     }
     Some(Value::Object(identifier))
 }
 
-fn reference(context: &Context<'_>, identifier: Option<Map<String, Value>>, name: Option<String>) -> Option<Value> {
+fn reference(context: &Context<'_>, identifier: Option<Map>, name: Option<String>) -> Option<Value> {
     let (system, value, identifier) = match identifier {
         Some(identifier) => {
             let text = |member: &str| identifier.get(member).and_then(Value::as_str).unwrap_or("").to_owned();

@@ -3,7 +3,7 @@
 //! A person with an id becomes a resource of its own, made only where it is missing; without an id it stays a name beside
 //! the reference, for a name alone does not tell two people apart.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::identifier::{assigner, authority, typed};
 use super::name::of_xcn;
@@ -57,17 +57,17 @@ impl Person {
         let mut reference = Map::new();
         if let (Some(id), Some(system)) = (&self.id, &self.system) {
             let mut identifier = typed(context, self.kind.as_deref());
-            identifier.insert("system".to_owned(), json!(system));
-            identifier.insert("value".to_owned(), json!(id));
+            identifier.insert("system", json!(system));
+            identifier.insert("value", json!(id));
             identifier.extend(self.assigner.clone().map(|assigner| ("assigner".to_owned(), assigner)));
             let mut resource = json!({"resourceType": "Practitioner", "identifier": [identifier]});
             if !self.names.is_empty() {
                 resource["name"] = json!(self.names);
             }
-            reference.insert("reference".to_owned(), json!(context.party(resource, system, id)));
+            reference.insert("reference", json!(context.party(resource, system, id)));
         }
         if let Some(display) = display {
-            reference.insert("display".to_owned(), json!(display));
+            reference.insert("display", json!(display));
         }
         Value::Object(reference)
     }

@@ -3,7 +3,7 @@
 //! A place is told by its whole path, so that bed 1 of one ward is not bed 1 of another. The reference is to the smallest
 //! place (HL7 v2-to-FHIR guide, PL[Location]).
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::text::clean;
 use crate::translate::build::{Context, Piece};
@@ -40,10 +40,10 @@ fn of_levels(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
         if Some(at) == last
             && let Some(text) = &description
         {
-            place.insert("description".to_owned(), json!(text));
+            place.insert("description", json!(text));
         }
         if let Some(universal) = super::organization::universal(&hd) {
-            place.insert("identifier".to_owned(), json!([universal]));
+            place.insert("identifier", json!([universal]));
         }
         above = Some(made(context, &path.join("\u{1e}"), &name, *sort, above, place));
     }
@@ -67,7 +67,7 @@ fn site(context: &Context<'_>, piece: &Piece<'_>, part: usize) -> Option<Value> 
     let universal = super::organization::universal(piece);
     let mut place = Map::new();
     if let Some(universal) = universal {
-        place.insert("identifier".to_owned(), json!([universal]));
+        place.insert("identifier", json!([universal]));
     }
     let reference = made(context, &code, &code, Some("si"), None, place);
     Some(json!({"reference": reference, "display": code}))
@@ -81,7 +81,7 @@ fn named_code(context: &Context<'_>, cwe: &Piece<'_>) -> Option<Value> {
     let mut place = Map::new();
     if let (Some(code), Some(system)) = (&code, &system) {
         let system = super::coded::system_address(context, system, code);
-        place.insert("identifier".to_owned(), json!([{"system": system, "value": code}]));
+        place.insert("identifier", json!([{"system": system, "value": code}]));
     }
     let path = format!("{}\u{1f}{}", code.as_deref().unwrap_or(""), system.as_deref().unwrap_or(""));
     let name = name.or(code)?;
@@ -90,17 +90,10 @@ fn named_code(context: &Context<'_>, cwe: &Piece<'_>) -> Option<Value> {
 }
 
 /// One level as a resource; its address.
-fn made(
-    context: &Context<'_>,
-    path: &str,
-    name: &str,
-    sort: Option<&str>,
-    above: Option<String>,
-    more: Map<String, Value>,
-) -> String {
+fn made(context: &Context<'_>, path: &str, name: &str, sort: Option<&str>, above: Option<String>, more: Map) -> String {
     let system = context.setting.identifier_system("location");
     let key = crate::ids::derived(&[&context.setting.namespace, "Location", path]);
-    let mut identifiers = vec![json!({"system": system, "value": key})];
+    let mut identifiers = vec![json!({"system": &system, "value": &key})];
     let mut more = more;
     if let Some(Value::Array(own)) = more.shift_remove("identifier") {
         identifiers.extend(own);
@@ -108,12 +101,12 @@ fn made(
     let mut place = json!({"resourceType": "Location", "identifier": identifiers, "name": name});
     if let Value::Object(place) = &mut place {
         place.extend(more);
-        place.insert("mode".to_owned(), json!("instance"));
+        place.insert("mode", json!("instance"));
         if let Some(sort) = sort {
-            place.insert("physicalType".to_owned(), json!({"coding": [{"system": PHYSICAL_TYPE, "code": sort}]}));
+            place.insert("physicalType", json!({"coding": [{"system": PHYSICAL_TYPE, "code": sort}]}));
         }
         if let Some(above) = above {
-            place.insert("partOf".to_owned(), json!({"reference": above}));
+            place.insert("partOf", json!({"reference": above}));
         }
     }
     context.party(place, &system, &key)

@@ -3,7 +3,7 @@
 //!
 //! JP Core 1.1.2 tells a line by the number of its Rp and its place there.
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 
 use super::text::clean;
 use crate::translate::build::{Context, Piece};

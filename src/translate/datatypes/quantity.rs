@@ -3,7 +3,7 @@
 //! A unit gets a UCUM code only where its text is one for certain (table `ucum`, exact case): `ML` is a megalitre, `U/L`
 //! is not `u/l`. Everything else keeps its unit as text; harmonising it is another part's work.
 
-use serde_json::{Map, Number, Value, json};
+use crate::fhir::tree::{Map, Number, Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::number;
@@ -49,19 +49,19 @@ impl Unit {
     /// A Quantity.
     pub(crate) fn quantity(&self, value: Number) -> Value {
         let mut quantity = Map::new();
-        quantity.insert("value".to_owned(), Value::Number(value));
+        quantity.insert("value", Value::Number(value));
         self.write(&mut quantity);
         Value::Object(quantity)
     }
 
     /// Adds `unit`, `system` and `code`.
-    pub(crate) fn write(&self, quantity: &mut Map<String, Value>) {
+    pub(crate) fn write(&self, quantity: &mut Map) {
         if let Some(text) = &self.text {
-            quantity.insert("unit".to_owned(), json!(text));
+            quantity.insert("unit", json!(text));
         }
         if let Some((system, code)) = &self.coded {
-            quantity.insert("system".to_owned(), json!(system));
-            quantity.insert("code".to_owned(), json!(code));
+            quantity.insert("system", json!(system));
+            quantity.insert("code", json!(code));
         }
     }
 }
@@ -119,10 +119,10 @@ pub(crate) fn reference_range(context: &Context<'_>, piece: &Piece<'_>) -> Optio
     if let Some((low, high)) = two_numbers(&text) {
         let fields = "OBX-6".parse().ok()?;
         let unit = context.with_piece(&fields, |piece| Unit::read(context, &piece)).unwrap_or_default();
-        range.insert("low".to_owned(), unit.quantity(low));
-        range.insert("high".to_owned(), unit.quantity(high));
+        range.insert("low", unit.quantity(low));
+        range.insert("high", unit.quantity(high));
     }
-    range.insert("text".to_owned(), json!(text));
+    range.insert("text", json!(text));
     Some(Value::Object(range))
 }
 

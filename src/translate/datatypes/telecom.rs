@@ -1,6 +1,6 @@
 //! XTN → ContactPoint. The number stands in component 1 (old), 12 (JAHIS and new) or in parts.
 
-use serde_json::{Map, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::text::clean;
 use super::{number, time};
@@ -33,21 +33,21 @@ pub(crate) fn xtn(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option
     };
     piece.book(3);
     let mut point = Map::new();
-    point.insert("system".to_owned(), json!(system));
-    point.insert("value".to_owned(), json!(value));
+    point.insert("system", json!(system));
+    point.insert("value", json!(value));
     if let Some(code) = usage_code(usage.as_deref(), equipment.as_deref()) {
         piece.book(2);
-        point.insert("use".to_owned(), json!(code));
+        point.insert("use", json!(code));
     } else if usage.is_none()
         && let Some(usual) = &row.value
     {
-        point.insert("use".to_owned(), usual.clone());
+        point.insert("use", usual.clone());
     }
     if let Some(period) = time::bounds(context, piece, 13, 14) {
-        point.insert("period".to_owned(), period);
+        point.insert("period", period);
     }
     if let Some(rank) = number::positive_int(&piece.component(18)) {
-        point.insert("rank".to_owned(), rank);
+        point.insert("rank", rank);
     }
     Some(Value::Object(point))
 }

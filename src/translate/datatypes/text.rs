@@ -1,6 +1,6 @@
 //! ST, TX, FT → string.
 
-use serde_json::Value;
+use crate::fhir::tree::Value;
 
 use crate::translate::build::Piece;
 use crate::translate::rows::file::Row;
@@ -18,15 +18,19 @@ pub(crate) fn strings(row: &Row, pieces: &[Piece<'_>]) -> Vec<Value> {
         text
     });
     if row.path.grows() {
-        return texts.map(Value::String).collect();
+        return texts.map(Value::from).collect();
     }
     let lines: Vec<String> = texts.collect();
-    if lines.is_empty() { Vec::new() } else { vec![Value::String(lines.join("\n"))] }
+    if lines.is_empty() { Vec::new() } else { vec![Value::from(lines.join("\n"))] }
 }
 
 /// Text without the control characters that FHIR strings exclude and without white space around; `None` if nothing is
 /// left.
 pub(crate) fn clean(text: &str) -> Option<String> {
+    if !text.chars().any(char::is_control) {
+        let trimmed = text.trim();
+        return (!trimmed.is_empty()).then(|| trimmed.to_owned());
+    }
     let kept: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')).collect();
     let trimmed = kept.trim();
     (!trimmed.is_empty()).then(|| trimmed.to_owned())

@@ -3,10 +3,10 @@
 //! Precision stays what it was. FHIR wants an offset with every time, so one without is read in the institution's zone,
 //! and seconds where there are minutes; both are said in a warning.
 
+use crate::fhir::tree::{Map, Value, json};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
-use serde_json::{Value, json};
 
 use super::Placed;
 use crate::translate::build::{Context, Piece};
@@ -208,10 +208,10 @@ pub(crate) fn period(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
 
 /// Two parts → Period.
 pub(crate) fn bounds(context: &Context<'_>, piece: &Piece<'_>, start: usize, end: usize) -> Option<Value> {
-    let mut period = serde_json::Map::new();
+    let mut period = Map::new();
     for (name, part) in [("start", start), ("end", end)] {
         if let Some(moment) = moment(context, piece, part) {
-            period.insert(name.to_owned(), json!(moment.date_time()));
+            period.insert(name, json!(moment.date_time()));
         }
     }
     (!period.is_empty()).then_some(Value::Object(period))

@@ -1,6 +1,6 @@
 //! How and for how long a medicine is used (TQ1), where the parts of the segment change each other's meaning.
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 
 use super::{Placed, quantity};
 use crate::translate::build::{Context, Piece};

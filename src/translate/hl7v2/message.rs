@@ -5,6 +5,7 @@
 
 use super::charset::Charset;
 use super::escape;
+use super::few::Few;
 use crate::translate::{Refused, RefusedCode};
 
 /// More segments than this in one message are refused.
@@ -44,16 +45,16 @@ pub struct Segment {
 }
 
 /// A field: its repetitions.
-pub type Field = Vec<Repetition>;
+pub type Field = Few<Repetition>;
 /// A repetition: its components.
-pub type Repetition = Vec<Component>;
+pub type Repetition = Few<Component>;
 /// A component: its subcomponents, unescaped.
-pub type Component = Vec<String>;
+pub type Component = Few<String>;
 
 impl Segment {
     /// Field `number` (from 1), without repetitions if the segment ends before it.
     pub fn field(&self, number: usize) -> &[Repetition] {
-        number.checked_sub(1).and_then(|at| self.fields.get(at)).map_or(&[], Vec::as_slice)
+        number.checked_sub(1).and_then(|at| self.fields.get(at)).map_or(&[], |field| &**field)
     }
 
     /// Text of one component of the first repetition, trimmed; `None` if absent, empty or the explicit null `""`.
@@ -64,6 +65,19 @@ impl Segment {
 }
 
 impl Delimiters {
+    /// How many of them a text holds.
+    fn count(&self, text: &str) -> usize {
+        let all = [Some(self.field), Some(self.component), Some(self.repetition), self.subcomponent];
+        let ascii: Vec<u8> = all.into_iter().flatten().filter_map(|letter| u8::try_from(letter).ok()).collect();
+        match ascii[..] {
+            // The usual ones are bytes.
+            [a, b, c, d] if [a, b, c, d].is_ascii() => {
+                text.bytes().filter(|byte| *byte == a || *byte == b || *byte == c || *byte == d).count()
+            }
+            _ => text.chars().filter(|letter| self.contain(*letter)).count(),
+        }
+    }
+
     /// Whether `letter` parts a message into fields, repetitions, components or subcomponents.
     fn contain(&self, letter: char) -> bool {
         letter == self.field
@@ -85,7 +99,7 @@ pub fn parse(text: &str, charset: Charset) -> Result<(Message, Vec<String>), Ref
     let text = text.trim_start_matches(['\u{feff}', '\u{b}', '\r', '\n', ' ']);
     let (delimiters, warning) = delimiters(text)?;
     // Counted before anything is built: a megabyte of delimiters would become a hundred of empty parts.
-    if text.chars().filter(|letter| delimiters.contain(*letter)).count() > MAX_PARTS {
+    if delimiters.count(text) > MAX_PARTS {
         return Err(too_large(format!("the message has more than {MAX_PARTS} components")));
     }
     let mut parts = 0;
@@ -204,19 +218,24 @@ fn split_segment(
     let mut texts = line.split(by.field).skip(1);
     if header {
         *parts += 2;
-        fields.push(vec![vec![vec![by.field.to_string()]]]);
-        fields.push(vec![vec![vec![texts.next().unwrap_or("").to_owned()]]]);
+        fields.push(single(by.field.to_string()));
+        fields.push(single(texts.next().unwrap_or("").to_owned()));
     }
     for text in texts {
         *parts += 1;
         let text = text.trim_end_matches(['\u{1c}', '\0']);
         if text.is_empty() {
-            fields.push(Vec::new());
+            fields.push(Few::None);
         } else if *parts <= MAX_PARTS {
             fields.push(text.split(by.repetition).map(|text| split_repetition(text, by, charset, parts)).collect());
         }
     }
     Segment { name: name.to_owned(), fields }
+}
+
+/// A field of one component without parts.
+pub(crate) fn single(text: String) -> Field {
+    Few::one(Few::one(Few::one(text)))
 }
 
 fn split_repetition(text: &str, by: &Delimiters, charset: Charset, parts: &mut usize) -> Repetition {
@@ -225,18 +244,15 @@ fn split_repetition(text: &str, by: &Delimiters, charset: Charset, parts: &mut u
             Some(sub) if component.contains(sub) => {
                 component.split(sub).map(|text| escape::unescape(text, by, charset)).collect()
             }
-            _ => vec![escape::unescape(component, by, charset)],
+            _ => Few::one(escape::unescape(component, by, charset)),
         }
     };
-    let mut components = Vec::new();
-    for component in text.split(by.component) {
-        if *parts > MAX_PARTS {
-            break;
-        }
-        components.push(split(component));
-        *parts += components.last().map_or(1, Vec::len);
-    }
-    components
+    let mut within = |component: &str| {
+        let component = (*parts <= MAX_PARTS).then(|| split(component))?;
+        *parts += component.len();
+        Some(component)
+    };
+    text.split(by.component).map_while(&mut within).collect()
 }
 
 fn unreadable(reason: impl Into<String>) -> Refused {

@@ -6,6 +6,7 @@ pub(crate) mod message;
 mod acknowledge;
 mod batch;
 mod escape;
+pub(crate) mod few;
 mod header;
 pub mod write;
 

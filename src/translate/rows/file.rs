@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::fhir::tree::{Map, Text, Value};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::origin::Origin;
 use super::path::Path;
@@ -133,7 +133,7 @@ pub struct ResourceRow {
     pub from: Vec<String>,
     /// Elements that always hold this.
     #[serde(default)]
-    pub fixed: serde_json::Map<String, Value>,
+    pub fixed: Map,
     /// Elements that hold this, whatever rows say, where the conditions hold.
     #[serde(default)]
     pub always: Vec<DefaultRow>,
@@ -300,6 +300,10 @@ pub struct Row {
     /// Why the field is left out, for `type = "skip"`; what it steers, for `type = "steer"`.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What the loss report calls the element; set as the rows are compiled.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) account: Text,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,

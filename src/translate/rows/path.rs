@@ -1,9 +1,7 @@
 //! Element paths of rows: `name[]` adds an element per value, `contact[=]` is the element of this segment,
 //! `extension[=race]` is one of several of this segment, `dosageInstruction[0]` a fixed one.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value};
+use crate::fhir::tree::{Map, Text, Value};
 
 /// A parsed path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,7 +11,10 @@ pub struct Path {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Step {
-    name: String,
+    /// Shared with every resource that gets the element.
+    name: Text,
+    /// The names up to and with this one: which list is meant.
+    prefix: Text,
     index: Index,
 }
 
@@ -24,7 +25,8 @@ enum Index {
     /// `[]`: a new element.
     New,
     /// `[=]`, `[=name]`: the element that belongs to the segment in hand, made on first use; names tell several apart.
-    Same(String),
+    /// Holds what tells its list from others.
+    Same(Text),
     /// `[n]`.
     At(usize),
 }
@@ -33,12 +35,12 @@ enum Index {
 const MAX_INDEX: usize = 63;
 
 /// Which list elements belong to the segment in hand.
-pub(crate) type Slots = BTreeMap<String, usize>;
+pub(crate) type Slots = Vec<(Text, usize)>;
 
 impl Path {
     /// The path without list positions, as the loss report shows it.
     pub fn plain(&self) -> String {
-        self.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(".")
+        self.steps.last().map_or_else(String::new, |step| step.prefix.to_string())
     }
 
     /// The elements on the way, and whether each is a list.
@@ -54,7 +56,7 @@ impl Path {
     /// The name of a path of one step that is no list: what a choice of elements begins with.
     pub(crate) fn choice(&self) -> Option<&str> {
         match self.steps.as_slice() {
-            [Step { name, index: Index::None }] => Some(name),
+            [Step { name, index: Index::None, .. }] => Some(name),
             _ => None,
         }
     }
@@ -64,6 +66,7 @@ impl Path {
         let mut path = self.clone();
         if let Some(last) = path.steps.last_mut() {
             last.name.push_str(suffix);
+            last.prefix.push_str(suffix);
         }
         path
     }
@@ -78,28 +81,22 @@ impl Path {
     }
 
     /// Whether something is there already.
-    pub(crate) fn is_filled(&self, resource: &Map<String, Value>, slots: &Slots) -> bool {
-        let mut at: Option<&Map<String, Value>> = Some(resource);
-        let mut prefix = String::new();
+    pub(crate) fn is_filled(&self, resource: &Map, slots: &Slots) -> bool {
+        let mut at: Option<&Map> = Some(resource);
         for (n, step) in self.steps.iter().enumerate() {
             let Some(value) = at.and_then(|map| map.get(&step.name)) else { return false };
-            prefix.push_str(&step.name);
             let value = match &step.index {
                 Index::None => value,
                 Index::New => return false,
-                Index::At(index) => match value.get(index) {
+                Index::At(index) => match value.get(*index) {
                     Some(value) => value,
                     None => return false,
                 },
-                Index::Same(name) => {
-                    prefix.push_str(name);
-                    match slots.get(&prefix).and_then(|index| value.get(*index)) {
-                        Some(value) => value,
-                        None => return false,
-                    }
-                }
+                Index::Same(list) => match slot(slots, list).and_then(|index| value.get(index)) {
+                    Some(value) => value,
+                    None => return false,
+                },
             };
-            prefix.push('.');
             if n + 1 == self.steps.len() {
                 return !value.is_null();
             }
@@ -109,20 +106,14 @@ impl Path {
     }
 
     /// Puts `value` there; `beside` goes into the innermost list element on the way, or the object that holds the value.
-    pub(crate) fn place(
-        &self,
-        resource: &mut Map<String, Value>,
-        value: Value,
-        beside: Option<&Value>,
-        slots: &mut Slots,
-    ) {
+    pub(crate) fn place(&self, resource: &mut Map, value: Value, beside: Option<&Value>, slots: &mut Slots) {
         self.place_around(resource, value, beside, None, slots);
     }
 
     /// Puts `value` there; `around` goes into the outermost list element on the way.
     pub(crate) fn place_around(
         &self,
-        resource: &mut Map<String, Value>,
+        resource: &mut Map,
         value: Value,
         beside: Option<&Value>,
         around: Option<&Value>,
@@ -131,20 +122,14 @@ impl Path {
         let lists = self.steps.iter().rposition(|step| step.index != Index::None);
         let outermost = self.steps.iter().position(|step| step.index != Index::None);
         let mut map = resource;
-        let mut prefix = String::new();
         let mut value = Some(value);
         for (n, step) in self.steps.iter().enumerate() {
             let last = n + 1 == self.steps.len();
-            prefix.push_str(&step.name);
             let slot = map.entry(step.name.clone()).or_insert(Value::Null);
-            if let Index::Same(name) = &step.index {
-                prefix.push_str(name);
-            }
             let cell = match &step.index {
                 Index::None => slot,
-                index => element(slot, index, &prefix, slots),
+                index => element(slot, index, slots),
             };
-            prefix.push('.');
             if last {
                 if let Some(value) = value.take() {
                     merge(cell, value);
@@ -169,15 +154,23 @@ impl Path {
     }
 }
 
-fn element<'a>(slot: &'a mut Value, index: &Index, prefix: &str, slots: &mut Slots) -> &'a mut Value {
-    if !slot.is_array() {
-        *slot = Value::Array(Vec::new());
+/// The list element that belongs to the segment in hand.
+fn slot(slots: &Slots, list: &Text) -> Option<usize> {
+    slots.iter().find(|(known, _)| known == list).map(|(_, at)| *at)
+}
+
+fn element<'a>(list: &'a mut Value, index: &Index, slots: &mut Slots) -> &'a mut Value {
+    if !list.is_array() {
+        *list = Value::Array(Vec::new());
     }
-    match slot {
+    match list {
         Value::Array(items) => {
             let at = match index {
                 Index::At(at) => *at,
-                Index::Same(_) => *slots.entry(prefix.to_owned()).or_insert(items.len()),
+                Index::Same(list) => slot(slots, list).unwrap_or_else(|| {
+                    slots.push((list.clone(), items.len()));
+                    items.len()
+                }),
                 Index::None | Index::New => items.len(),
             };
             while items.len() <= at {
@@ -212,12 +205,24 @@ impl std::str::FromStr for Path {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let steps = text.split('.').map(|step| parse_step(step, text)).collect::<Result<_, _>>()?;
+        let mut steps: Vec<Step> = Vec::new();
+        let mut list = String::new();
+        for step in text.split('.') {
+            let (name, mut index) = parse_step(step, text)?;
+            let prefix = steps.last().map_or_else(|| name.to_owned(), |last| format!("{}.{name}", last.prefix));
+            list.push_str(name);
+            if let Index::Same(key) = &mut index {
+                list.push_str(key);
+                *key = Text::Shared(list.as_str().into());
+            }
+            list.push('.');
+            steps.push(Step { name: Text::Shared(name.into()), prefix: Text::Shared(prefix.into()), index });
+        }
         Ok(Self { steps })
     }
 }
 
-fn parse_step(step: &str, whole: &str) -> Result<Step, String> {
+fn parse_step<'a>(step: &'a str, whole: &str) -> Result<(&'a str, Index), String> {
     let (name, index) = match step.split_once('[') {
         None => (step, Index::None),
         Some((name, "]")) => (name, Index::New),
@@ -227,7 +232,7 @@ fn parse_step(step: &str, whole: &str) -> Result<Step, String> {
                 return Err(format!("path {whole:?}: {step:?} has no list position [], [=], [=name] or [n]"));
             }
             let key = if key.is_empty() { String::new() } else { format!("={key}") };
-            (name, Index::Same(key))
+            (name, Index::Same(key.into()))
         }
         Some((name, number)) => {
             let number = number.strip_suffix(']').and_then(|digits| digits.parse().ok()).filter(|n| *n <= MAX_INDEX);
@@ -243,7 +248,7 @@ fn parse_step(step: &str, whole: &str) -> Result<Step, String> {
     if name.is_empty() || !name.chars().all(is_name) {
         return Err(format!("path {whole:?}: {step:?} is no element name"));
     }
-    Ok(Step { name: name.to_owned(), index })
+    Ok((name, index))
 }
 
 impl<'de> serde::Deserialize<'de> for Path {
@@ -265,11 +270,11 @@ impl schemars::JsonSchema for Path {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::fhir::tree::json;
 
     use super::*;
 
-    fn place(path: &str, value: Value, beside: Option<Value>, into: &mut Map<String, Value>, slots: &mut Slots) {
+    fn place(path: &str, value: Value, beside: Option<Value>, into: &mut Map, slots: &mut Slots) {
         path.parse::<Path>().unwrap().place(into, value, beside.as_ref(), slots);
     }
 

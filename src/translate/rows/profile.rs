@@ -1,7 +1,7 @@
 //! Profiles that resources of a country state in `meta.profile`: which, and what a resource must have to state one.
 
+use crate::fhir::tree::Map;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::origin::Origin;
 
@@ -22,13 +22,13 @@ pub struct ProfileRow {
     pub each: Vec<String>,
     /// A part of the resource: it must hold this. Of a list, some element.
     #[serde(default)]
-    pub holds: Map<String, Value>,
+    pub holds: Map,
     /// Concepts that must have a text: the display of their first coding where they have none.
     #[serde(default)]
     pub named: Vec<String>,
     /// List elements that the profile wants beside those that are there.
     #[serde(default)]
-    pub adds: Map<String, Value>,
+    pub adds: Map,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,

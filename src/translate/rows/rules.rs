@@ -10,7 +10,9 @@ use super::profile::ProfileRow;
 use super::{MappingError, Source};
 use crate::config::Country;
 use crate::fhir::systems;
+use crate::fhir::tree::Text;
 use crate::translate::ccda::rows as ccda;
+use crate::translate::datatypes::Kind;
 
 /// The rows that count in one country.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +21,8 @@ pub(crate) struct Rules {
     pub messages: BTreeMap<String, MessageRow>,
     /// By name.
     pub resources: HashMap<String, ResourceRow>,
-    /// By segment and resource type.
-    segments: HashMap<(String, String), Vec<Row>>,
+    /// By segment, and by resource type.
+    segments: HashMap<String, HashMap<String, Vec<Row>>>,
     /// Segments that any row takes.
     known_segments: HashSet<String>,
     tables: HashMap<String, TableRow>,
@@ -65,7 +67,7 @@ impl Rules {
 
     /// Rows of a segment for a resource type.
     pub(crate) fn rows(&self, segment: &str, resource_type: &str) -> &[Row] {
-        self.segments.get(&(segment.to_owned(), resource_type.to_owned())).map_or(&[], Vec::as_slice)
+        self.segments.get(segment).and_then(|types| types.get(resource_type)).map_or(&[], Vec::as_slice)
     }
 
     /// Whether any row takes fields of this segment.
@@ -90,7 +92,10 @@ impl Rules {
                 && row.length.is_none_or(|length| code.chars().count() == length)
         };
         if let Some(row) = self.systems.iter().rev().find(fits) {
-            return Some(row.url.replace("{name}", &name.to_ascii_uppercase()));
+            return Some(match row.url.contains("{name}") {
+                true => row.url.replace("{name}", &name.to_ascii_uppercase()),
+                false => row.url.clone(),
+            });
         }
         // HL7 tables are named HL70004; some senders forget the zero.
         let digits = name.strip_prefix("HL7").or_else(|| name.strip_prefix("hl7"))?;
@@ -121,17 +126,24 @@ impl Rules {
             }
         }
         for resource in &file.resource {
-            if let Some(old) = self.resources.insert(resource.name.clone(), resource.clone()) {
+            let mut made = resource.clone();
+            for link in &mut made.link {
+                let element = format!("{}.{}", resource.resource_type, link.path.first());
+                link.rows.iter_mut().for_each(|row| row.account = account(&element, row));
+            }
+            if let Some(old) = self.resources.insert(resource.name.clone(), made) {
                 self.replaced.push((resource.origin, old.origin));
             }
         }
         for segment in &file.segment {
             self.known_segments.insert(segment.name.clone());
-            let rows = self.segments.entry((segment.name.clone(), segment.to.clone())).or_default();
+            let types = self.segments.entry(segment.name.clone()).or_default();
+            let rows = types.entry(segment.to.clone()).or_default();
             let (kept, gone): (Vec<Row>, Vec<Row>) =
                 std::mem::take(rows).into_iter().partition(|row| !segment.rows.iter().any(|new| takes(new, row)));
             let new = segment.rows.iter().cloned();
             *rows = kept.into_iter().chain(new).collect();
+            rows.iter_mut().for_each(|row| row.account = account(&segment.to, row));
             for old in &gone {
                 let by = segment.rows.iter().filter(|new| takes(new, old));
                 self.replaced.extend(by.map(|new| (new.origin, old.origin)));
@@ -179,7 +191,9 @@ impl Rules {
 
     /// Segments and the resource types their rows go to, with the rows.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (&str, &str, &[Row])> {
-        self.segments.iter().map(|((segment, to), rows)| (segment.as_str(), to.as_str(), rows.as_slice()))
+        self.segments.iter().flat_map(|(segment, types)| {
+            types.iter().map(|(to, rows)| (segment.as_str(), to.as_str(), rows.as_slice()))
+        })
     }
 
     /// Where the rows stand whose place the row at `origin` took.
@@ -284,6 +298,15 @@ fn is_named(known: &str, name: &str) -> bool {
 /// Rows of a field take the place of all rows that earlier files have for it.
 fn takes(new: &Row, old: &Row) -> bool {
     (new.field, new.component, &new.column) == (old.field, old.component, &old.column)
+}
+
+/// What the loss report says that a row makes of its field.
+fn account(element: &str, row: &Row) -> Text {
+    let text = match row.kind {
+        Kind::Steer => format!("(steers: {})", row.reason.as_deref().unwrap_or("the translation")),
+        _ => format!("{element}.{}", row.path.plain()),
+    };
+    Text::Shared(text.into())
 }
 
 fn check_groups(groups: &[GroupRow]) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Condition flags: what a version that no longer counts becomes.
 
-use serde_json::{Value, json};
+use crate::fhir::tree::{Value, json};
 
 use super::path::{Condition, StoragePath};
 use crate::fhir::systems;
@@ -49,7 +49,7 @@ pub(crate) fn mark(condition: Condition, translated: &mut Translated) {
 
 /// The status that takes a resource back.
 fn enter_in_error(resource: &mut Value) {
-    let kind = crate::fhir::resource_type(resource).unwrap_or("").to_owned();
+    let kind = crate::fhir::tree::resource_type(resource).unwrap_or("").to_owned();
     let verification = |name: &str| {
         let system = format!("http://terminology.hl7.org/CodeSystem/{name}");
         json!({"coding": [{"system": system, "code": "entered-in-error"}]})
@@ -71,7 +71,7 @@ fn enter_in_error(resource: &mut Value) {
 }
 
 fn make_inactive(resource: &mut Value) {
-    let name = match crate::fhir::resource_type(resource) {
+    let name = match crate::fhir::tree::resource_type(resource) {
         Some("Condition") => "condition-clinical",
         Some("AllergyIntolerance") => "allergyintolerance-clinical",
         _ => return,

@@ -8,7 +8,9 @@
 use base64::Engine as _;
 
 use super::path::{self, Condition, StoragePath};
-use crate::translate::hl7v2::message::{Field, Message, Segment};
+use crate::fhir::tree::{self, Value};
+use crate::translate::hl7v2::few::Few;
+use crate::translate::hl7v2::message::{Field, Message, Segment, single};
 use crate::translate::sniff::{self, Sniffed};
 use crate::translate::{Mappings, Refused, RefusedCode, Setting, Translated, build, hl7v2};
 
@@ -164,8 +166,8 @@ fn describe(
     content: &Content,
     bytes: &[u8],
 ) -> Message {
-    let one = |text: &str| -> Field { if text.is_empty() { Vec::new() } else { vec![vec![vec![text.to_owned()]]] } };
-    let parts = |parts: &[&str]| -> Field { vec![parts.iter().map(|part| vec![(*part).to_owned()]).collect()] };
+    let one = |text: &str| -> Field { if text.is_empty() { Field::default() } else { single(text.to_owned()) } };
+    let parts = |parts: &[&str]| -> Field { Few::one(parts.iter().map(|part| Few::one((*part).to_owned())).collect()) };
     let (seconds, fraction) = path.timestamp.split_at_checked(14).unwrap_or((&path.timestamp, ""));
     let written = if fraction.is_empty() { seconds.to_owned() } else { format!("{seconds}.{fraction}") };
     let flag = match path.condition {
@@ -188,7 +190,7 @@ fn describe(
         one(content.title.as_deref().unwrap_or("")),
         code,
     ];
-    let patient = vec![Vec::new(), Vec::new(), one(&path.patient)];
+    let patient = vec![Field::default(), Field::default(), one(&path.patient)];
     let segment = |name: &str, fields| Segment { name: name.to_owned(), fields };
     Message { segments: vec![segment("PID", patient), segment("ZXS", document)] }
 }
@@ -256,7 +258,6 @@ fn with_message(mappings: &Mappings, setting: &Setting, bytes: &[u8], document: 
     document.losses.append(message.losses);
 }
 
-fn full_urls(bundle: &serde_json::Value) -> impl Iterator<Item = &str> {
-    let entries = bundle.get("entry").and_then(|entries| entries.as_array()).into_iter().flatten();
-    entries.filter_map(|entry| entry.get("fullUrl")?.as_str())
+fn full_urls(bundle: &Value) -> impl Iterator<Item = &str> {
+    tree::entries(bundle).filter_map(|entry| entry.get("fullUrl")?.as_str())
 }

@@ -1,7 +1,7 @@
 //! AD → Address, TEL → ContactPoint.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::text::plain;
 use super::time;
@@ -20,7 +20,7 @@ pub(crate) fn postal<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
             "country" => "country",
             "useablePeriod" => {
                 if let Some(period) = time::period(work, part) {
-                    address.insert("period".to_owned(), period);
+                    address.insert("period", period);
                 }
                 continue;
             }
@@ -36,17 +36,17 @@ pub(crate) fn postal<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
         }
     }
     if !lines.is_empty() {
-        address.insert("line".to_owned(), json!(lines));
+        address.insert("line", json!(lines));
     }
     if address.keys().all(|key| key == "period") {
-        address.insert("text".to_owned(), json!(work.text(node)?));
+        address.insert("text", json!(work.text(node)?));
     }
     for usage in work.attribute(node, "use").unwrap_or("").split_ascii_whitespace() {
         if let Some(kind) = work.rules.table("ccda-address-use").and_then(|table| table.codes.get(usage)) {
             address.entry("use").or_insert_with(|| json!(kind));
         }
         if usage == "PST" || usage == "PHYS" {
-            address.insert("type".to_owned(), json!(if usage == "PST" { "postal" } else { "physical" }));
+            address.insert("type", json!(if usage == "PST" { "postal" } else { "physical" }));
         }
     }
     Some(Value::Object(address))

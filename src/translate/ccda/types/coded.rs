@@ -1,7 +1,7 @@
 //! CD, CE, CV, CS → CodeableConcept, Coding, code.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::children;
 use super::text::{plain, referenced};
@@ -21,10 +21,10 @@ pub(crate) fn concept<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Val
         if uncoded { work.attribute(node, "displayName").and_then(plain) } else { None }
     });
     if !codings.is_empty() {
-        concept.insert("coding".to_owned(), Value::Array(codings));
+        concept.insert("coding", Value::Array(codings));
     }
     if let Some(text) = text {
-        concept.insert("text".to_owned(), Value::String(text));
+        concept.insert("text", Value::from(text));
     }
     (!concept.is_empty()).then_some(Value::Object(concept))
 }
@@ -53,14 +53,14 @@ fn one<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Value> {
     let oid = work.attribute(node, "codeSystem");
     let name = work.attribute(node, "codeSystemName");
     if let Some(system) = work.system(oid, name, &code) {
-        coding.insert("system".to_owned(), Value::String(system));
+        coding.insert("system", Value::from(system));
     }
     if let Some(version) = work.attribute(node, "codeSystemVersion").and_then(plain) {
-        coding.insert("version".to_owned(), Value::String(version));
+        coding.insert("version", Value::from(version));
     }
-    coding.insert("code".to_owned(), Value::String(code));
+    coding.insert("code", Value::from(code));
     if let Some(display) = work.attribute(node, "displayName").and_then(plain) {
-        coding.insert("display".to_owned(), Value::String(display));
+        coding.insert("display", Value::from(display));
     }
     Some(Value::Object(coding))
 }
@@ -101,7 +101,7 @@ fn looked_up<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>) -> Opt
 
 /// → code.
 pub(crate) fn code<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>) -> Option<Value> {
-    looked_up(work, row, hit).map(|(code, _)| Value::String(code))
+    looked_up(work, row, hit).map(|(code, _)| Value::from(code))
 }
 
 /// → CodeableConcept of the table's system.

@@ -1,7 +1,7 @@
 //! II → Identifier.
 
+use crate::fhir::tree::{Value, json};
 use roxmltree::Node;
-use serde_json::{Value, json};
 
 use super::text::plain;
 use crate::translate::ccda::work::Work;

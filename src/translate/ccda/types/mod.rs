@@ -10,8 +10,8 @@ mod time;
 mod timing;
 mod value;
 
+use crate::fhir::tree::{Value, json};
 use roxmltree::Node;
-use serde_json::{Value, json};
 
 pub(crate) use coded::address as system_address;
 pub(crate) use identifier::{identifier, system_and_value};

@@ -1,7 +1,7 @@
 //! PN, EN, ON → HumanName.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::text::plain;
 use super::time;
@@ -17,7 +17,7 @@ pub(crate) fn person<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
         let kind = part.tag_name().name();
         if kind == "validTime" {
             if let Some(period) = time::period(work, part) {
-                name.insert("period".to_owned(), period);
+                name.insert("period", period);
             }
             continue;
         }
@@ -31,7 +31,7 @@ pub(crate) fn person<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
         }
     }
     if !families.is_empty() {
-        name.insert("family".to_owned(), json!(families.join(" ")));
+        name.insert("family", json!(families.join(" ")));
     }
     for (list, values) in lists {
         if !values.is_empty() {
@@ -41,7 +41,7 @@ pub(crate) fn person<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
     if name.keys().all(|key| key == "period")
         && let Some(text) = work.text(node)
     {
-        name.insert("text".to_owned(), json!(text));
+        name.insert("text", json!(text));
     }
     if name.is_empty() {
         return None;
@@ -51,7 +51,7 @@ pub(crate) fn person<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
             name.entry("use").or_insert_with(|| json!(kind));
         }
         if matches!(usage, "IDE" | "SYL" | "ABC") {
-            name.insert("extension".to_owned(), json!([{"url": systems::EN_REPRESENTATION, "valueCode": usage}]));
+            name.insert("extension", json!([{"url": systems::EN_REPRESENTATION, "valueCode": usage}]));
         }
     }
     Some(Value::Object(name))

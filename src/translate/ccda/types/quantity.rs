@@ -1,7 +1,7 @@
 //! PQ, IVL_PQ, RTO, INT → Quantity, Range, Ratio, Age, positiveInt. Units are UCUM by the definition of PQ.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::{Placed, child, type_of};
 use crate::fhir::systems;
@@ -41,17 +41,17 @@ fn simple<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, comparator: Option<&str>)
     };
     work.attribute(node, "value");
     let mut quantity = Map::new();
-    quantity.insert("value".to_owned(), Value::Number(value));
+    quantity.insert("value", Value::Number(value));
     if let Some(comparator) = comparator {
         work.attribute(node, "inclusive");
-        quantity.insert("comparator".to_owned(), json!(comparator));
+        quantity.insert("comparator", json!(comparator));
     }
     // The default unit of PQ is 1: a pure number.
     if let Some(unit) = work.attribute(node, "unit").filter(|unit| *unit != "1") {
-        quantity.insert("unit".to_owned(), json!(unit));
+        quantity.insert("unit", json!(unit));
         if unit.bytes().all(|b| (33..127).contains(&b)) {
-            quantity.insert("system".to_owned(), json!(systems::UCUM));
-            quantity.insert("code".to_owned(), json!(unit));
+            quantity.insert("system", json!(systems::UCUM));
+            quantity.insert("code", json!(unit));
         }
     }
     Some(Value::Object(quantity))

@@ -1,9 +1,9 @@
 //! ST, ED, BL → string, Attachment, boolean. A reference into the narrative is followed.
 
+use crate::fhir::tree::{Value, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roxmltree::Node;
-use serde_json::{Value, json};
 
 use super::name;
 use crate::translate::ccda::query::Hit;
@@ -25,13 +25,13 @@ pub(crate) fn plain(text: &str) -> Option<String> {
 pub(crate) fn string<'a>(work: &mut Work<'a>, hit: &Hit<'a>) -> Option<Value> {
     if let Some(attribute) = &hit.attribute {
         work.book(hit.node, attribute);
-        return plain(attribute.value()).map(Value::String);
+        return plain(attribute.value()).map(Value::from);
     }
     let text = referenced(work, hit.node)
         .or_else(|| work.attribute(hit.node, "value").and_then(plain))
         .or_else(|| name::line(work, hit.node))
         .or_else(|| work.attribute(hit.node, "displayName").and_then(plain));
-    text.map(Value::String)
+    text.map(Value::from)
 }
 
 /// The text of an ED: its own, and else what it refers to in the narrative.

@@ -1,7 +1,7 @@
 //! TS, IVL_TS → date, dateTime, Period.
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::{Placed, child};
 use crate::translate::ccda::query::Hit;
@@ -54,7 +54,7 @@ pub(crate) fn period<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
     let mut period = Map::new();
     if let Some(moment) = moment(work, node) {
         let text = moment.date_time();
-        return Some(json!({"start": text, "end": text}));
+        return Some(json!({"start": &text, "end": text}));
     }
     for (part, element) in [("low", "start"), ("high", "end")] {
         if let Some(moment) = child(node, part).and_then(|part| moment(work, part)) {

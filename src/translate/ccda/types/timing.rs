@@ -1,7 +1,7 @@
 //! PIVL_TS, EIVL_TS → Timing (R4 datatypes, Timing.repeat).
 
+use crate::fhir::tree::{Map, Value, json};
 use roxmltree::Node;
-use serde_json::{Map, Value, json};
 
 use super::{child, time, type_of};
 use crate::translate::ccda::work::Work;
@@ -19,38 +19,38 @@ pub(crate) fn timing<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Valu
     Some(json!({"repeat": repeat}))
 }
 
-fn periodic<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, repeat: &mut Map<String, Value>) -> Option<()> {
+fn periodic<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, repeat: &mut Map) -> Option<()> {
     let period = child(node, "period")?;
     let (from, to) = (child(period, "low"), child(period, "high"));
     let least = if period.attribute("value").is_some() { period } else { from.or(to)? };
     let unit = least.attribute("unit").filter(|unit| matches!(*unit, "s" | "min" | "h" | "d" | "wk" | "mo" | "a"))?;
-    repeat.insert("frequency".to_owned(), json!(1));
-    repeat.insert("period".to_owned(), Value::Number(number::parse(least.attribute("value")?)?));
+    repeat.insert("frequency", json!(1));
+    repeat.insert("period", Value::Number(number::parse(least.attribute("value")?)?));
     work.attribute(least, "value");
     work.attribute(least, "unit");
     if let Some(most) = to.filter(|most| *most != least && most.attribute("unit") == Some(unit))
         && let Some(value) = most.attribute("value").and_then(number::parse)
     {
-        repeat.insert("periodMax".to_owned(), Value::Number(value));
+        repeat.insert("periodMax", Value::Number(value));
         work.attribute(most, "value");
         work.attribute(most, "unit");
     }
-    repeat.insert("periodUnit".to_owned(), json!(unit));
+    repeat.insert("periodUnit", json!(unit));
     // Whether the institution chooses the clock times is a way of saying "2 times a day" rather than "every 12 hours".
     work.attribute(node, "institutionSpecified");
     if let Some(phase) = child(node, "phase").and_then(|phase| time::period(work, phase)) {
-        repeat.insert("boundsPeriod".to_owned(), phase);
+        repeat.insert("boundsPeriod", phase);
     }
     Some(())
 }
 
 /// Event codes of TimingEvent are those of FHIR's event-timing.
-fn event<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, repeat: &mut Map<String, Value>) -> Option<()> {
+fn event<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, repeat: &mut Map) -> Option<()> {
     const EVENTS: [&str; 14] =
         ["HS", "WAKE", "C", "CM", "CD", "CV", "AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV"];
     let event = child(node, "event")?;
     let code = event.attribute("code").filter(|code| EVENTS.contains(code))?;
     work.attribute(event, "code");
-    repeat.insert("when".to_owned(), json!([code]));
+    repeat.insert("when", json!([code]));
     Some(())
 }

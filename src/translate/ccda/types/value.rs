@@ -1,7 +1,7 @@
 //! ANY → value[x], by its `xsi:type`.
 
+use crate::fhir::tree::Value;
 use roxmltree::Node;
-use serde_json::Value;
 
 use super::text::referenced;
 use super::{Placed, child, coded, quantity, time, type_of};
@@ -17,7 +17,7 @@ pub(crate) fn any<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Placed>
         "INT" => placed("Integer", quantity::integer(work, node)),
         "REAL" | "MO" => placed("Quantity", quantity::quantity(work, node)),
         "IVL_PQ" | "IVL_INT" | "IVL_REAL" => quantity::amount(work, node),
-        "ST" | "ED" => placed("String", referenced(work, node).map(Value::String)),
+        "ST" | "ED" => placed("String", referenced(work, node).map(Value::from)),
         "BL" => {
             let value = work.attribute(node, "value").and_then(|text| text.parse::<bool>().ok());
             placed("Boolean", value.map(Value::Bool))
@@ -29,7 +29,7 @@ pub(crate) fn any<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Placed>
         "" if node.attribute("value").is_some_and(|text| number::parse(text).is_some()) => {
             placed("Quantity", quantity::quantity(work, node))
         }
-        "" => placed("String", referenced(work, node).map(Value::String)),
+        "" => placed("String", referenced(work, node).map(Value::from)),
         _ => None,
     }
 }
@@ -39,5 +39,5 @@ fn translated<'a>(work: &mut Work<'a>, node: Node<'a, 'a>) -> Option<Placed> {
     let text = child(node, "translation")
         .and_then(|translation| child(translation, "originalText"))
         .or_else(|| child(node, "originalText"))?;
-    referenced(work, text).map(|text| Placed { suffix: "String", value: Value::String(text) })
+    referenced(work, text).map(|text| Placed { suffix: "String", value: Value::from(text) })
 }
