@@ -7,6 +7,7 @@ pub mod outcome;
 pub mod reference;
 pub mod search;
 pub mod spelled;
+pub mod structure;
 pub mod systems;
 pub mod tree;
 

@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
-use super::{json_body, known_type, resource_response, transaction};
+use super::transaction::{self, Sent};
+use super::{json_body, known_type, resource_response};
 use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
@@ -34,7 +35,7 @@ pub(super) async fn create(
         request["ifNoneExist"] = json!(condition);
     }
     let one = bundle::of("transaction", vec![json!({"resource": resource, "request": request})]);
-    let outcomes = transaction::commit(&here, &staff, one, Origin::default()).await?;
+    let outcomes = transaction::commit(&here, &staff, one, Origin::default(), Sent::Resource).await?;
     let written = outcomes.into_iter().next().ok_or_else(|| Problem::new(Kind::Internal, "nothing was created"))?;
     let status = if written.done == Done::Created { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/fhir/{}/{}/_history/{}", written.kind, written.id, written.version);

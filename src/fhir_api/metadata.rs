@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::value_response;
 use crate::exchange::Institution;
+use crate::fhir::structure;
 use crate::records::parameters::{self, ParameterType};
 
 /// `GET /fhir/metadata`, open to everybody inside.
 pub(super) async fn capabilities(State(here): State<Institution>) -> Response {
-    let resources: Vec<Value> = fhir_json::TYPES.iter().map(|kind| resource(kind)).collect();
+    let resources: Vec<Value> = structure::types().iter().map(|kind| resource(kind)).collect();
     let statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",

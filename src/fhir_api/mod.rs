@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::exchange::Institution;
 use crate::fault::Kind;
-use crate::fhir;
+use crate::fhir::{self, structure};
 use crate::server::problem::{FHIR_JSON, Problem};
 use crate::store::records::StoredResource;
 
@@ -41,12 +41,12 @@ async fn not_served() -> Problem {
     )
 }
 
-/// A resource type this node keeps, from the path.
+/// A resource type, from the path.
 fn known_type(kind: &str) -> Result<(), Problem> {
-    if fhir_json::TYPES.contains(&kind) {
+    if structure::is_type(kind) {
         return Ok(());
     }
-    Err(Problem::new(Kind::NotFound, format!("resource type {kind:?} is not kept by this node")))
+    Err(Problem::new(Kind::NotFound, format!("{kind:?} is not a resource type of FHIR R4")))
 }
 
 /// Reads a JSON body: media type first, then strict JSON. Sixteen megabytes take a while: not on a thread that answers

@@ -10,7 +10,8 @@ use crate::access::Staff;
 use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
-use crate::fhir::bundle;
+use crate::fhir::outcome::Issue;
+use crate::fhir::{bundle, structure};
 use crate::harmonise::{self, HarmoniseSetting};
 use crate::records::accept::{self, AcceptError, Done, EntryOutcome, Origin};
 use crate::server::body::WholeBody;
@@ -34,7 +35,7 @@ pub(super) async fn transaction(
     if transaction.get("type").and_then(Value::as_str) == Some("batch") {
         return Err(Problem::new(Kind::NotSupported, "batch is not served by this release; send a transaction"));
     }
-    let outcomes = commit(&here, &staff, transaction, Origin::default()).await?;
+    let outcomes = commit(&here, &staff, transaction, Origin::default(), Sent::Transaction).await?;
     let entries = outcomes.iter().map(response_entry).collect();
     Ok(value_response(StatusCode::OK, &bundle::of("transaction-response", entries)))
 }
@@ -48,19 +49,29 @@ fn response_entry(outcome: &EntryOutcome) -> Value {
     }})
 }
 
+/// What was sent, and so how elements of a resource are named in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The resource itself.
+    Resource,
+    /// A transaction with the resource as one of its entries.
+    Transaction,
+}
+
 /// Commits a transaction for `staff`, with its audit entry.
 pub(super) async fn commit(
     here: &Institution,
     staff: &Staff,
     mut transaction: Value,
     origin: Origin,
+    sent: Sent,
 ) -> Result<Vec<EntryOutcome>, Problem> {
     let (here, staff) = (here.clone(), staff.clone());
     let work = tokio::task::spawn_blocking(move || {
         // Every way into the record harmonises: a cohort question must find what came by this door too.
         let catalog = harmonise::builtin().map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
         harmonise::harmonise_bundle(catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
-        commit_now(&here, &staff, &transaction, &origin)
+        commit_now(&here, &staff, &transaction, &origin, sent)
     });
     work.await.map_err(|_| Problem::new(Kind::Internal, "the transaction was interrupted"))?
 }
@@ -70,10 +81,14 @@ fn commit_now(
     staff: &Staff,
     transaction: &Value,
     origin: &Origin,
+    sent: Sent,
 ) -> Result<Vec<EntryOutcome>, Problem> {
     for _ in 0..ATTEMPTS {
         let now = here.now();
-        let accepted = here.store.view(|view| accept::accept(view, &now, transaction, origin)).map_err(with_element)?;
+        let accepted = here
+            .store
+            .view(|view| accept::accept(view, &now, transaction, origin))
+            .map_err(|error| with_elements(error, sent))?;
         let audit = AuditEntry {
             at: now,
             actor: staff.user.clone(),
@@ -98,16 +113,20 @@ fn commit_now(
     Err(Problem::new(Kind::Conflict, "the resources kept changing while they were written; try again"))
 }
 
-/// Names the element to blame, where the structure check knows it.
-fn with_element(error: AcceptError) -> Problem {
-    let element = match &error {
-        AcceptError::Structure { cause: fhir_json::StructureError::UnknownElement(path), .. } => Some(path.clone()),
-        AcceptError::Structure { entry, .. } => Some(format!("Bundle.entry[{entry}].resource")),
-        _ => None,
+/// Names each element that the structure check found wrong.
+fn with_elements(error: AcceptError, sent: Sent) -> Problem {
+    let issues = match &error {
+        AcceptError::Structure { entry, cause } => cause.issues.iter().map(|one| issue(*entry, one, sent)).collect(),
+        _ => Vec::new(),
     };
-    let problem = Problem::from(error);
-    match element {
-        Some(path) => problem.at(path),
-        None => problem,
-    }
+    Problem::from(error).of(issues)
+}
+
+fn issue(entry: usize, found: &structure::Issue, sent: Sent) -> Issue {
+    let expression = match (sent, found.place.split_once('.')) {
+        (Sent::Resource, _) => found.place.clone(),
+        (Sent::Transaction, Some((_, element))) => format!("Bundle.entry[{entry}].resource.{element}"),
+        (Sent::Transaction, None) => format!("Bundle.entry[{entry}].resource"),
+    };
+    Issue { code: found.code, diagnostics: format!("{expression} {}", found.text), expression }
 }

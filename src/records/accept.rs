@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::{amend, condition, index, merge, retire, shape};
+use super::{amend, condition, index, merge, retire};
 use crate::fault::{Classified, Kind};
+use crate::fhir::structure::{self, StructureError};
 use crate::fhir::{self, bundle, reference};
 use crate::ids;
 use crate::store::records::{ResourceWrite, StoredResource};
@@ -98,7 +99,7 @@ pub enum AcceptError {
         /// Position, from 0.
         entry: usize,
         /// What is wrong.
-        cause: fhir_json::StructureError,
+        cause: StructureError,
     },
     /// Two entries write the same resource.
     #[error("entry {entry} writes {target}, which an entry before it writes too")]
@@ -146,7 +147,7 @@ impl Classified for AcceptError {
 
 /// Resolves a transaction bundle against the record.
 pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) -> Result<Accepted, AcceptError> {
-    let entries = checked_entries(transaction, origin)?;
+    let entries = checked_entries(transaction)?;
     let mut targets = Vec::with_capacity(entries.len());
     // A patient whose record has ended is found as it is, but what is said of it belongs to the one in which it goes on.
     let (mut addresses, mut own) = (HashMap::new(), HashMap::new());
@@ -231,10 +232,7 @@ fn lay_over(resource: &mut Value, target: &Target, amendment: Option<&Amendment>
     }
 }
 
-fn checked_entries<'a>(transaction: &'a Value, origin: &Origin) -> Result<Vec<&'a Value>, AcceptError> {
-    // A stranger's resource is read in full each time.
-    let check: fn(&Value) -> Result<(), fhir_json::StructureError> =
-        if origin.new_ids == NewIds::OfFullUrl { shape::check } else { fhir_json::check };
+fn checked_entries(transaction: &Value) -> Result<Vec<&Value>, AcceptError> {
     if transaction.get("type").and_then(Value::as_str) != Some("transaction") {
         return Err(AcceptError::Malformed("Bundle.type must be transaction".to_owned()));
     }
@@ -242,10 +240,15 @@ fn checked_entries<'a>(transaction: &'a Value, origin: &Origin) -> Result<Vec<&'
     if entries.len() > MAX_ENTRIES {
         return Err(AcceptError::Malformed(format!("a transaction may have at most {MAX_ENTRIES} entries")));
     }
+    let addresses = entries.iter().filter_map(|entry| {
+        let url = entry.get("fullUrl")?.as_str()?;
+        Some((url, fhir::resource_type(entry.get("resource")?)?))
+    });
+    let addresses = addresses.collect();
     for (entry, content) in entries.iter().enumerate() {
         let resource =
             content.get("resource").ok_or_else(|| AcceptError::Malformed(format!("entry {entry} has no resource")))?;
-        check(resource).map_err(|cause| AcceptError::Structure { entry, cause })?;
+        structure::check_entry(resource, &addresses).map_err(|cause| AcceptError::Structure { entry, cause })?;
     }
     Ok(entries)
 }
@@ -342,7 +345,15 @@ fn no_resource_twice(targets: &[Target]) -> Result<(), AcceptError> {
 
 fn relink(resource: &mut Value, addresses: &HashMap<String, String>) -> Result<(), AcceptError> {
     let mut dangling = None;
+    // A bundle that is kept as a whole has entries of its own, and its references lead to them.
+    let mut inner = HashSet::new();
+    if fhir::resource_type(resource) == Some("Bundle") {
+        inner.extend(bundle::entries(resource).filter_map(|entry| entry.get("fullUrl")?.as_str()).map(str::to_owned));
+    }
     reference::rewrite(resource, &mut |target| {
+        if inner.contains(target) {
+            return None;
+        }
         let found = addresses.get(target).cloned();
         if found.is_none() && target.starts_with("urn:uuid:") {
             dangling.get_or_insert_with(|| target.to_owned());

@@ -7,5 +7,4 @@ pub mod index;
 mod merge;
 pub mod parameters;
 mod retire;
-mod shape;
 mod units;

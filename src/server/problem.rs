@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::fault::{Classified, Fault, Kind};
-use crate::fhir::outcome;
+use crate::fhir::outcome::{self, Issue};
 
 /// FHIR JSON, <https://hl7.org/fhir/R4/http.html#mime-type>.
 pub const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
@@ -17,6 +17,7 @@ pub struct Problem {
     kind: Kind,
     diagnostics: String,
     expression: Option<String>,
+    issues: Vec<Issue>,
 }
 
 /// What of a problem may be shown; rides on the response so that pages can say it in the reader's language.
@@ -33,13 +34,20 @@ pub struct Shown {
 impl Problem {
     /// A failure described by hand. `diagnostics` says what, where and what to do, without PHI.
     pub fn new(kind: Kind, diagnostics: impl Into<String>) -> Self {
-        Self { kind, diagnostics: diagnostics.into(), expression: None }
+        Self { kind, diagnostics: diagnostics.into(), expression: None, issues: Vec::new() }
     }
 
     /// Names the element to blame by its FHIRPath.
     #[must_use]
     pub fn at(mut self, expression: impl Into<String>) -> Self {
         self.expression = Some(expression.into());
+        self
+    }
+
+    /// Tells each thing that is wrong with the resource, instead of all in one.
+    #[must_use]
+    pub fn of(mut self, issues: Vec<Issue>) -> Self {
+        self.issues = issues;
         self
     }
 
@@ -82,7 +90,12 @@ impl IntoResponse for Problem {
             (None, Some(reference)) => format!("the node could not do this; its log tells more under {reference}"),
             (None, None) => "the node could not do this".to_owned(),
         };
-        let body = outcome::error(issue_type(self.kind), &text, self.expression.as_deref()).to_string();
+        let body = if self.issues.is_empty() || shown.diagnostics.is_none() {
+            outcome::error(issue_type(self.kind), &text, self.expression.as_deref())
+        } else {
+            outcome::errors(&self.issues)
+        };
+        let body = body.to_string();
         let mut response = (status(self.kind), [(header::CONTENT_TYPE, FHIR_JSON)], body).into_response();
         if self.kind == Kind::Unauthenticated {
             // RFC 9110 15.5.2: a 401 names a scheme.
@@ -164,6 +177,22 @@ mod tests {
         assert_eq!(outcome["issue"][0]["code"], "business-rule");
         assert_eq!(outcome["issue"][0]["diagnostics"], "birthDate must be a date");
         assert_eq!(outcome["issue"][0]["expression"][0], "Patient.birthDate");
+    }
+
+    #[tokio::test]
+    async fn each_issue_is_told_with_its_element() {
+        let issue = |code, expression: &str| {
+            let diagnostics = format!("{expression} is required");
+            Issue { code, diagnostics, expression: expression.to_owned() }
+        };
+        let issues = vec![issue("required", "Patient.link[0].other"), issue("structure", "Patient.name")];
+        let problem = Problem::new(Kind::Unprocessable, "two things").of(issues.clone());
+        let outcome: serde_json::Value = serde_json::from_str(&body(problem).await).unwrap();
+        assert_eq!(outcome["issue"].as_array().map(Vec::len), Some(2));
+        assert_eq!(outcome["issue"][0]["code"], "required");
+        assert_eq!(outcome["issue"][1]["expression"][0], "Patient.name");
+        let kept_back = body(Problem::new(Kind::Internal, "x").of(issues)).await;
+        assert!(!kept_back.contains("Patient"), "{kept_back}");
     }
 
     #[test]

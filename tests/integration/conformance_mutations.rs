@@ -239,7 +239,7 @@ fn damaged_fhir_is_answered() {
         if let Ok(mut content) = watari::fhir::json::parse(bytes) {
             harmonise::harmonise_bundle(harmonise::builtin().unwrap(), &setting, &mut content);
             harmonise::harmonise_resource(harmonise::builtin().unwrap(), &setting, &mut content);
-            let _ = fhir_json::check(&content);
+            let _ = watari::fhir::structure::check(&content);
         }
     });
 }

@@ -281,18 +281,13 @@ async fn a_transaction_is_taken_whole_or_not_at_all() {
     let mut unknown = good("2");
     unknown["resource"]["birthdate"] = json!("1979-03-16");
     let delete = json!({"resource": patient("x", "9", "1979"), "request": {"method": "DELETE", "url": "Patient/x"}});
-    for (bad, status, part) in [
-        (unknown, 422, "birthdate"),
-        (result("urn:uuid:00000000-0000-4000-8000-000000000009"), 422, "leads to no entry"),
-        (delete, 501, "DELETE"),
-        (json!({"request": {"method": "POST", "url": "Patient"}}), 400, "no resource"),
+    for (bad, status, code, part) in [
+        (unknown, 422, "structure", "Bundle.entry[1].resource.birthdate"),
+        (result("urn:uuid:00000000-0000-4000-8000-000000000009"), 422, "business-rule", "leads to no entry"),
+        (delete, 501, "not-supported", "DELETE"),
+        (json!({"request": {"method": "POST", "url": "Patient"}}), 400, "structure", "no resource"),
     ] {
         let answer = system.post("/fhir", transaction(json!([good("1"), bad]))).await;
-        let code = match status {
-            400 => "structure",
-            422 => "business-rule",
-            _ => "not-supported",
-        };
         answer.refused(status, code, part);
     }
     assert_eq!(site.read(|view| view.resource_counts()), [], "nothing of them is stored");
@@ -314,6 +309,40 @@ async fn a_transaction_is_taken_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn every_resource_type_is_taken_and_each_fault_is_named() {
+    let site = Site::canada("bayview");
+    let node = site.serve().await;
+    let system = System::new(&site, &node, "system");
+    let goal = json!({"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": "walk"},
+        "subject": {"reference": "Patient/1"}});
+    let created = system.post("/fhir/Goal", goal.to_string()).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    assert_eq!(system.get(created.header("location")).await.json()["description"]["text"], "walk");
+
+    let broken = json!({"resourceType": "Goal", "lifecycleStatus": "begun", "description": {"text": "walk"},
+        "subject": {"reference": "Practitioner/1"}, "target": [{}], "startDate": "2023-02-29"});
+    let answer = system.post("/fhir/Goal", broken.to_string()).await;
+    answer.refused(422, "code-invalid", "goal-status");
+    let issues = answer.json()["issue"].as_array().cloned().unwrap();
+    let places: Vec<&str> = issues.iter().filter_map(|issue| issue["expression"][0].as_str()).collect();
+    let expected = ["Goal.lifecycleStatus", "Goal.subject.reference", "Goal.target[0]", "Goal.startDate"];
+    assert_eq!(places, expected);
+
+    let urn = "urn:uuid:0b6d6b2e-7f0c-4b52-8c43-5a5a3a1c2d01";
+    let kept = json!({"resourceType": "Bundle", "type": "collection", "entry": [
+        {"fullUrl": urn, "resource": {"resourceType": "Patient", "gender": "female"}},
+        {"fullUrl": "urn:uuid:0b6d6b2e-7f0c-4b52-8c43-5a5a3a1c2d02", "resource": {"resourceType": "Observation",
+            "status": "final", "code": {"text": "x"}, "subject": {"reference": urn}}}]});
+    let created = system.post("/fhir/Bundle", kept.to_string()).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let stored = system.get(created.header("location")).await.json();
+    assert_eq!(stored["entry"][1]["resource"]["subject"]["reference"], urn, "its references stay within it");
+
+    let statement = system.get("/fhir/metadata").await.json();
+    assert_eq!(statement["rest"][0]["resource"].as_array().map(Vec::len), Some(146), "all of R4");
+}
+
+#[tokio::test]
 async fn each_refusal_says_what_to_change() {
     let site = Site::canada("bayview").with(|config| config.inside.max_body_bytes = 50_000);
     let node = site.serve().await;
@@ -325,7 +354,7 @@ async fn each_refusal_says_what_to_change() {
     let twice = r#"{"resourceType":"Patient","gender":"female","gender":"male"}"#;
     system.post(path, twice).await.refused(400, "structure", "a name occurs twice");
     let unknown = body.replace("birthDate", "birthdate");
-    let issue = system.post(path, unknown).await.refused(422, "business-rule", "birthdate");
+    let issue = system.post(path, unknown).await.refused(422, "structure", "birthdate");
     assert_eq!(issue["expression"][0], "Patient.birthdate");
     system.post(path, body.replace("\"Patient\"", "\"Observation\"")).await.refused(400, "structure", "not a Patient");
     system.post("/fhir/Unicorn", body.replace("Patient", "Unicorn")).await.refused(404, "not-found", "Unicorn");

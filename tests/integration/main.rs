@@ -64,6 +64,7 @@ mod referral_update;
 mod ssmix2_orders;
 mod stopping;
 mod store_contract;
+mod structure;
 mod translate;
 mod translate_conformance;
 mod translate_properties;

@@ -163,10 +163,3 @@ fn libraries_stay_in_their_rooms() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
-
-#[test]
-fn the_typed_fhir_reader_is_called_in_one_crate_only() {
-    for source in sources() {
-        assert!(!source.code.contains("fhir_sdk"), "{} names fhir_sdk", source.path.display());
-    }
-}
