@@ -62,7 +62,7 @@ fn each_fault_is_told_with_its_place() {
                 }
             };
             let found = json!(lines(structure::check(&broken)));
-            let in_our_tree = lines(structure::check(&watari::fhir::tree::Value::from(&broken)));
+            let in_our_tree = lines(structure::check(&watari::fhir::tree::Value::from(broken.clone())));
             assert_eq!(json!(in_our_tree), found, "the other tree reads the same");
             assert_ne!(found, json!([]), "{}: {} is taken", case.display(), fault["what"]);
             if std::env::var_os("UPDATE_FIXTURES").is_some() {
