@@ -11,6 +11,14 @@ pub fn fresh() -> String {
     Uuid::new_v4().to_string()
 }
 
+/// A random id of something that comes to be at `now` (UUID version 7): later ones sort behind earlier ones, so that what
+/// is kept by them is written side by side.
+pub fn ordered(now: jiff::Timestamp) -> String {
+    let (seconds, nanoseconds) =
+        (now.as_second().max(0).cast_unsigned(), now.subsec_nanosecond().max(0).cast_unsigned());
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)).to_string()
+}
+
 /// The id that belongs to `parts`: the same parts give the same UUID (version 5) on every node and every replay, so
 /// that a record sent twice is one record. Parts are length-prefixed; ("a","bc") and ("ab","c") differ.
 pub fn derived(parts: &[&str]) -> String {

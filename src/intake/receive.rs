@@ -138,7 +138,7 @@ fn place_and_reason(refused: &Refused) -> String {
 
 /// Accepts the bundle and records the message, together.
 fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -> Result<Received, AcceptError> {
-    let message_id = ids::fresh();
+    let message_id = ids::ordered(intake.clock.now());
     let origin = Origin {
         message_id: Some(message_id.clone()),
         event_time: kept.event_time.clone(),
@@ -176,7 +176,7 @@ fn whole_of(incoming: Incoming<'_>, bundle: &Value) -> Option<String> {
 }
 
 fn quarantine(intake: &Intake, incoming: Incoming<'_>, kept: Kept, reason: String) -> Result<Received, StoreError> {
-    let message_id = ids::fresh();
+    let message_id = ids::ordered(intake.clock.now());
     let now = instant(intake.clock.now());
     let nothing = Accepted::default();
     let status = MessageStatus::Quarantined;

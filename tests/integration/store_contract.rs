@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watari::fhir::search::{Criterion, Match, Search};
+use watari::fhir::search::{Criterion, Match, Prefix, Search};
 use watari::store::audit::{AuditEntry, chain_hash};
 use watari::store::deliveries::{Claim, Delivery, SeenMessage};
 use watari::store::losses::{LossFilter, LossKey};
+use watari::store::messages::{MessageRecord, MessageStatus};
 use watari::store::peers::{Peer, SigningKey};
 use watari::store::records::{FactQuery, IndexRow, IndexValue, QuantityRange, ResourceWrite, StoredResource};
 use watari::store::{Change, Changes, CommitError, Expect, Handle, PeerState, StoreError, sqlite::SqliteStore};
@@ -136,6 +137,184 @@ fn history_keeps_every_version_and_search_sees_only_the_last() {
                 Ok::<_, StoreError>(())
             })
             .unwrap();
+    });
+}
+
+/// A `Condition` of a year, with a code, a text and what it refers to.
+fn condition(number: usize, version: u64, patient: &str, code: &str, year: usize) -> ResourceWrite {
+    ResourceWrite {
+        resource: StoredResource {
+            kind: "Condition".into(),
+            id: format!("c{number}"),
+            version,
+            last_updated: format!("2026-01-01T00:00:0{version}.000Z"),
+            event_time: None,
+            json: format!(r#"{{"resourceType":"Condition","id":"c{number}"}}"#),
+        },
+        patient: Some(patient.into()),
+        index: vec![
+            row("code", IndexValue::Token { system: "s1".into(), code: code.into() }),
+            row("code", IndexValue::Token { system: "s2".into(), code: format!("{code}-2") }),
+            row("note", IndexValue::Text(format!("text {}", number % 7))),
+            row("patient", IndexValue::Reference(format!("Patient/{patient}"))),
+            row(
+                "onset-date",
+                IndexValue::Date {
+                    from: format!("{year}-01-01T00:00:00.000Z"),
+                    to: format!("{}-01-01T00:00:00.000Z", year + 1),
+                },
+            ),
+        ],
+        message_id: None,
+    }
+}
+
+fn found(store: &Handle, kind: &str, criteria: &[(&str, Match)]) -> Vec<String> {
+    let criterion =
+        |(parameter, wanted): &(&str, Match)| Criterion { parameter: (*parameter).into(), any: vec![wanted.clone()] };
+    let search =
+        Search { kind: kind.into(), criteria: criteria.iter().map(criterion).collect(), count: 10_000, offset: 0 };
+    let found = store.view(|view| view.search(&search)).unwrap();
+    assert_eq!(found.total, found.resources.len() as u64);
+    found.resources.into_iter().map(|resource| resource.id).collect()
+}
+
+fn token(system: Option<&str>, code: &str) -> Match {
+    Match::Token { system: system.map(str::to_owned), code: code.into() }
+}
+
+/// A criterion that few meet and one that most meet are asked in different ways; both find the same.
+#[test]
+fn a_search_finds_the_same_whether_few_or_many_meet_its_criteria() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let all = 4_100;
+        for first in (0..all).step_by(100) {
+            let acts = (first..first + 100).map(|number| {
+                let code = if number % 50 == 0 { "rare" } else { "frequent" };
+                condition(number, 1, &format!("p{}", number % 2), code, 1990 + number % 30)
+            });
+            let changes = Changes { expect: Vec::new(), changes: acts.map(Change::PutResource).collect() };
+            store.commit(changes).unwrap();
+        }
+        let of = |test: &dyn Fn(usize) -> bool| {
+            let mut ids: Vec<String> = (0..all).filter(|n| test(*n)).map(|n| format!("c{n}")).collect();
+            ids.sort();
+            ids
+        };
+        let date = |prefix, from: &str, to: &str| Match::Date {
+            prefix,
+            from: format!("{from}T00:00:00.000Z"),
+            to: format!("{to}T00:00:00.000Z"),
+        };
+        let patient = || Match::Reference("Patient/p1".into());
+        let is = |text: &str| Match::Text(text.into());
+        let year = |n: usize| 1990 + n % 30;
+        type Case<'a> = (Vec<(&'a str, Match)>, &'a dyn Fn(usize) -> bool);
+        let cases: [Case<'_>; 13] = [
+            (vec![("code", token(None, "rare"))], &|n| n % 50 == 0),
+            (vec![("code", token(Some("s1"), "frequent"))], &|n| n % 50 != 0),
+            (vec![("code", token(Some("s2"), "frequent"))], &|_| false),
+            (vec![("code", token(Some("s1"), "rare")), ("patient", patient())], &|_| false),
+            (vec![("code", token(Some("s2"), ""))], &|_| true),
+            (vec![("code", token(Some("s1"), "frequent")), ("patient", patient())], &|n| n % 2 == 1),
+            (vec![("code", token(None, "rare")), ("note", is("text 3"))], &|n| n % 50 == 0 && n % 7 == 3),
+            (vec![("code", token(None, "frequent")), ("note", is("text 3"))], &|n| n % 50 != 0 && n % 7 == 3),
+            (vec![("onset-date", date(Prefix::Eq, "2000-01-01", "2001-01-01"))], &|n| year(n) == 2000),
+            (vec![("onset-date", date(Prefix::Lt, "2000-01-01", "2001-01-01"))], &|n| year(n) < 2000),
+            (vec![("patient", patient()), ("onset-date", date(Prefix::Ge, "2000-01-01", "2001-01-01"))], &|n| {
+                n % 2 == 1 && year(n) >= 2000
+            }),
+            (vec![("code", token(None, "rare")), ("onset-date", date(Prefix::Gt, "2000-01-01", "2001-01-01"))], &|n| {
+                n % 50 == 0 && year(n) > 2000
+            }),
+            (vec![("code", token(None, "rare")), ("onset-date", date(Prefix::Le, "2000-01-01", "2001-01-01"))], &|n| {
+                n % 50 == 0 && year(n) <= 2000
+            }),
+        ];
+        for (criteria, test) in cases {
+            assert_eq!(found(&store, "Condition", &criteria), of(test), "{criteria:?}");
+        }
+        assert_eq!(found(&store, "Condition", &[]).len(), all);
+        // What is referred to is not held.
+        assert_eq!(found(&store, "Patient", &[]), [""; 0]);
+    });
+}
+
+#[test]
+fn a_new_version_is_found_by_what_it_says_and_by_nothing_else() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let put = |write| store.commit(Changes::new().with(Change::PutResource(write))).unwrap();
+        put(condition(1, 1, "p1", "a", 2000));
+        put(condition(1, 2, "p2", "a", 2001));
+        let patients = || {
+            let codes = vec![("s1".to_owned(), "a".to_owned())];
+            let query = FactQuery { kind: "Condition".into(), codes, quantities: vec![], excluded_statuses: vec![] };
+            store.view(|view| view.patients_with(&query)).unwrap().into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(patients(), ["p2"]);
+        assert_eq!(found(&store, "Condition", &[("patient", Match::Reference("Patient/p1".into()))]), [""; 0]);
+        assert_eq!(found(&store, "Condition", &[("patient", Match::Reference("Patient/p2".into()))]), ["c1"]);
+        assert_eq!(store.view(|view| view.compartment("p1")).unwrap(), []);
+        assert_eq!(store.view(|view| view.compartment("p2")).unwrap().len(), 1);
+        let second = |write: ResourceWrite| ResourceWrite { index: write.index[..1].to_vec(), ..write };
+        put(second(condition(1, 3, "p2", "b", 2001)));
+        assert_eq!(patients(), [""; 0]);
+        for (parameter, gone) in [
+            ("code", token(None, "a-2")),
+            ("note", Match::Text("text".into())),
+            ("patient", Match::Reference("Patient/p2".into())),
+        ] {
+            assert_eq!(found(&store, "Condition", &[(parameter, gone)]), [""; 0], "{parameter}");
+        }
+        assert_eq!(found(&store, "Condition", &[("code", token(None, "b"))]), ["c1"]);
+    });
+}
+
+#[test]
+fn an_act_that_the_database_refuses_undoes_no_other_of_its_group() {
+    for_each_store(|_, folder, open| {
+        let store = open(folder);
+        let message = || MessageRecord {
+            id: "m".into(),
+            channel: "mllp".into(),
+            source: String::new(),
+            kind: "ADT^A08".into(),
+            control_id: None,
+            received_at: "2026-01-01T00:00:00.000Z".into(),
+            raw: Vec::new(),
+            sha256: "00".into(),
+            status: MessageStatus::Translated,
+            reason: None,
+            losses: None,
+            resources: "[]".into(),
+            patient: None,
+        };
+        let results: Vec<bool> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..40)
+                .map(|number| {
+                    let store = store.clone();
+                    let changes = Changes::new().with(Change::PutResource(condition(number, 1, "p", "a", 2000)));
+                    // Every fifth names a message that is there already, after its resource was written.
+                    let twice = Changes::new().with(Change::RecordMessage(message()));
+                    let changes = match number % 5 {
+                        0 => Changes { changes: [changes.changes, twice.changes].concat(), ..changes },
+                        _ => changes,
+                    };
+                    scope.spawn(move || store.commit(changes).is_ok())
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let stood = |number: &usize| results[*number];
+        assert_eq!((0..40).step_by(5).filter(stood).count(), 1, "one of those that name the message");
+        assert!((0..40).filter(|number| number % 5 != 0).all(|number| results[number]));
+        let mut wanted: Vec<String> = (0..40).filter(stood).map(|number| format!("c{number}")).collect();
+        wanted.sort();
+        // What a refused act named first is found under the right numbers all the same.
+        assert_eq!(found(&store, "Condition", &[("code", token(Some("s1"), "a"))]), wanted);
+        assert_eq!(found(&open(folder), "Condition", &[("patient", Match::Reference("Patient/p".into()))]), wanted);
     });
 }
 

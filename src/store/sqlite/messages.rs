@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Snapshot;
+use super::numbers::Numbers;
+use super::{Snapshot, reports};
 use crate::store::StoreError;
 use crate::store::messages::{MessageCounts, MessageFilter, MessageRecord, MessageStatus, MessageView, SeenFile};
 
 const COLUMNS: &str = "id, channel, source, kind, control_id, received_at, sha256, status, reason, losses, resources, \
                        patient";
 
-fn read(row: &Row<'_>, raw: Vec<u8>) -> rusqlite::Result<MessageRecord> {
+fn read(connection: &Connection, row: &Row<'_>, raw: Vec<u8>) -> rusqlite::Result<MessageRecord> {
     let status: String = row.get(7)?;
     Ok(MessageRecord {
         id: row.get(0)?,
@@ -22,13 +23,17 @@ fn read(row: &Row<'_>, raw: Vec<u8>) -> rusqlite::Result<MessageRecord> {
         sha256: row.get(6)?,
         status: MessageStatus::parse(&status).unwrap_or(MessageStatus::Quarantined),
         reason: row.get(8)?,
-        losses: row.get(9)?,
+        losses: reports::expand(connection, row.get_ref(9)?)?,
         resources: row.get(10)?,
         patient: row.get(11)?,
     })
 }
 
-pub(super) fn record(connection: &Connection, message: &MessageRecord) -> rusqlite::Result<()> {
+pub(super) fn record(connection: &Connection, numbers: &mut Numbers, message: &MessageRecord) -> rusqlite::Result<()> {
+    let losses = match &message.losses {
+        Some(losses) => Some(reports::compact(connection, numbers, losses)?),
+        None => None,
+    };
     connection
         .prepare_cached(
             "INSERT INTO message (id, channel, source, kind, control_id, received_at, raw, sha256, status, reason,
@@ -45,7 +50,7 @@ pub(super) fn record(connection: &Connection, message: &MessageRecord) -> rusqli
             message.sha256,
             message.status.as_str(),
             message.reason,
-            message.losses,
+            losses,
             message.resources,
             message.patient
         ])?;
@@ -64,7 +69,11 @@ pub(super) fn saw_file(connection: &Connection, file: &SeenFile) -> rusqlite::Re
 impl MessageView for Snapshot<'_> {
     fn message(&self, id: &str) -> Result<Option<MessageRecord>, StoreError> {
         let sql = format!("SELECT {COLUMNS}, raw FROM message WHERE id = ?1");
-        let found = self.connection.prepare_cached(&sql)?.query_row([id], |row| read(row, row.get(12)?)).optional()?;
+        let found = self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([id], |row| read(self.connection, row, row.get(12)?))
+            .optional()?;
         Ok(found)
     }
 
@@ -81,7 +90,7 @@ impl MessageView for Snapshot<'_> {
                 i64::try_from(filter.limit).unwrap_or(i64::MAX),
                 i64::try_from(filter.offset).unwrap_or(i64::MAX)
             ],
-            |row| read(row, Vec::new()),
+            |row| read(self.connection, row, Vec::new()),
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

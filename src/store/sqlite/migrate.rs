@@ -4,13 +4,24 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
+/// A step of the schema: statements, and what no statement can do.
+struct Migration {
+    sql: &'static str,
+    then: Option<fn(&Connection) -> Result<(), StoreError>>,
+}
+
+const fn sql(sql: &'static str) -> Migration {
+    Migration { sql, then: None }
+}
+
 /// The migrations in order; position + 1 is the schema version they lead to.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../../schemas/sqlite/0001_initial.sql"),
-    include_str!("../../../schemas/sqlite/0002_filing.sql"),
-    include_str!("../../../schemas/sqlite/0003_positions.sql"),
-    include_str!("../../../schemas/sqlite/0004_losses.sql"),
-    include_str!("../../../schemas/sqlite/0005_seen_files.sql"),
+const MIGRATIONS: &[Migration] = &[
+    sql(include_str!("../../../schemas/sqlite/0001_initial.sql")),
+    sql(include_str!("../../../schemas/sqlite/0002_filing.sql")),
+    sql(include_str!("../../../schemas/sqlite/0003_positions.sql")),
+    sql(include_str!("../../../schemas/sqlite/0004_losses.sql")),
+    sql(include_str!("../../../schemas/sqlite/0005_seen_files.sql")),
+    Migration { sql: include_str!("../../../schemas/sqlite/0006_numbers.sql"), then: Some(super::renumber::run) },
 ];
 
 /// The schema version of the file (`PRAGMA user_version`).
@@ -26,8 +37,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
-    for (step, sql) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
-        transaction.execute_batch(sql)?;
+    for (step, migration) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+        transaction.execute_batch(migration.sql)?;
+        if let Some(then) = migration.then {
+            then(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", step)?;
     }
     Ok(transaction.commit()?)
@@ -36,12 +50,13 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fhir::search::{Criterion, Match, Search};
 
     /// A file of the first schema, with a resource of two versions and its search rows, is found again by the present code.
     #[test]
     fn a_file_of_the_first_schema_keeps_what_it_holds() {
         let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.execute_batch(MIGRATIONS[0].sql).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
         connection
             .execute_batch(
@@ -51,17 +66,12 @@ mod tests {
                  INSERT INTO search_token VALUES ('Patient', 'p', 'p', 'identifier', 's', 'c');
                  INSERT INTO search_text VALUES ('Patient', 'p', 'name', 'n');
                  INSERT INTO search_reference VALUES ('Patient', 'p', 'organization', 'Organization/o');
-                 INSERT INTO search_date VALUES ('Patient', 'p', 'p', 'birthdate', '2000', '2001');
+                 INSERT INTO search_date VALUES ('Patient', 'p', 'p', 'birthdate', '2000-01-01T00:00:00.000Z', '2001-01-01T00:00:00.000Z');
                  INSERT INTO search_quantity VALUES ('Patient', 'p', 'p', 'value-quantity', 'kg', 1.5);",
             )
             .unwrap();
         migrate(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap() as usize, MIGRATIONS.len());
-        for table in ["token", "text", "reference", "date", "quantity"] {
-            let sql = format!("SELECT r.id FROM search_{table} s JOIN resource r ON r.position = s.owner");
-            let found: String = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
-            assert_eq!(found, "p", "{table}");
-        }
         let snapshot = crate::store::sqlite::Snapshot { connection: &connection };
         use crate::store::records::RecordView as _;
         for number in [1, 2] {
@@ -69,5 +79,17 @@ mod tests {
             assert_eq!(found.json, format!("{{\"v\":{number}}}"));
         }
         assert_eq!(snapshot.by_identifier("Patient", "s", "c").unwrap().len(), 1);
+        assert_eq!(snapshot.compartment("p").unwrap().len(), 1);
+        assert_eq!(snapshot.patients_born(Some("2000-01-01"), Some("2000-01-02")).unwrap().len(), 1);
+        let found = |parameter: &str, wanted: Match| {
+            let criteria = vec![Criterion { parameter: parameter.to_owned(), any: vec![wanted] }];
+            let search = Search { kind: "Patient".to_owned(), criteria, count: 10, offset: 0 };
+            snapshot.search(&search).unwrap().total
+        };
+        assert_eq!(found("name", Match::Text("n".to_owned())), 1);
+        assert_eq!(found("organization", Match::Reference("Organization/o".to_owned())), 1);
+        let quantities: u32 =
+            connection.query_row("SELECT COUNT(*) FROM search_quantity", [], |row| row.get(0)).unwrap();
+        assert_eq!(quantities, 1);
     }
 }

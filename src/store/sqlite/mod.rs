@@ -7,13 +7,17 @@ mod cohorts;
 mod deliveries;
 mod facts;
 mod filings;
+mod keys;
 mod losses;
 mod messages;
 mod migrate;
+mod numbers;
 mod peers;
 mod readers;
 mod records;
 mod referrals;
+mod renumber;
+mod reports;
 mod search;
 mod writer;
 
@@ -49,7 +53,7 @@ impl SqliteStore {
         migrate::migrate(&mut connection)?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        // What undoes one act of a group is kept in memory: as a file it was as many bytes again as the act itself.
+        // What undoes one statement is kept in memory.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self { readers: readers::Readers::new(path), writer: writer::Writer::start(connection)? })
     }

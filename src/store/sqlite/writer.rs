@@ -1,12 +1,14 @@
 //! The one writer: a thread that gathers waiting commits into one transaction, so that many acts share one fsync, and
-//! answers each only when that transaction is durable. One act's failure undoes that act alone (savepoints).
+//! answers each only when that transaction is durable. An act whose expectations do not hold writes nothing; when the
+//! database fails in the middle of a group, all of it is undone and each act is tried by itself.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::numbers::Numbers;
 use crate::store::losses::LossKey;
 use crate::store::{Change, Changes, CommitError, Expect, StoreError, deliveries as rows};
 
@@ -14,7 +16,8 @@ use crate::store::{Change, Changes, CommitError, Expect, StoreError, deliveries 
 const GROUP: usize = 128;
 
 enum Work {
-    Commit(Changes, mpsc::SyncSender<Result<(), CommitError>>),
+    /// Shared with the caller, who waits and frees it: that is not the writer's work.
+    Commit(Arc<Changes>, mpsc::SyncSender<Result<(), CommitError>>),
     Claim(rows::Claim, mpsc::SyncSender<Result<Vec<rows::Delivery>, StoreError>>),
 }
 
@@ -36,7 +39,8 @@ impl Writer {
 
     pub(super) fn commit(&self, changes: Changes) -> Result<(), CommitError> {
         let (answer, wait) = mpsc::sync_channel(1);
-        self.send(Work::Commit(changes, answer))?;
+        let changes = Arc::new(changes);
+        self.send(Work::Commit(Arc::clone(&changes), answer))?;
         wait.recv().unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
@@ -61,48 +65,79 @@ impl Drop for Writer {
 }
 
 fn run(mut connection: Connection, inbox: &mpsc::Receiver<Work>) {
+    let mut numbers = Numbers::default();
     while let Ok(first) = inbox.recv() {
         let group: Vec<Work> = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
         // A failed send means that the caller has gone away; its act stands or falls with the transaction all the same.
-        for answer in commit_group(&mut connection, group) {
-            answer();
+        for outcome in commit_group(&mut connection, &mut numbers, group) {
+            outcome.answer();
         }
     }
 }
 
-/// Runs a group in one transaction; gives the answers to send once it is durable.
-fn commit_group(connection: &mut Connection, group: Vec<Work>) -> Vec<Box<dyn FnOnce()>> {
-    let mut transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
-        Ok(transaction) => transaction,
-        Err(error) => return fail_all(group, &error),
+/// Runs a group in one transaction; gives the answers to send, which are durable.
+fn commit_group(connection: &mut Connection, numbers: &mut Numbers, group: Vec<Work>) -> Vec<Outcome> {
+    let results = match together(connection, numbers, &group) {
+        Ok(results) => results,
+        // Something broke: nothing of the group stands. Whose fault it is shows when each is tried by itself; a savepoint
+        // for each act told it too, but copied every page that an act touched.
+        Err(_) if group.len() > 1 => group
+            .iter()
+            .flat_map(|work| {
+                let alone = together(connection, numbers, std::slice::from_ref(work));
+                alone.unwrap_or_else(|error| vec![work.failed(error)])
+            })
+            .collect(),
+        Err(error) => group.iter().map(|work| work.failed(error.to_string())).collect(),
     };
-    let mut answers: Vec<Outcome> = Vec::with_capacity(group.len());
+    group.into_iter().zip(results).map(|(work, result)| work.outcome(result)).collect()
+}
+
+/// What became of one act.
+enum Done {
+    Commit(Result<(), CommitError>),
+    Claim(Result<Vec<rows::Delivery>, StoreError>),
+}
+
+/// Does all of the group durably and gives the result of each act, or nothing of it and says what broke. An act whose
+/// expectations do not hold writes nothing.
+fn together(connection: &mut Connection, numbers: &mut Numbers, group: &[Work]) -> Result<Vec<Done>, String> {
+    let done = transaction(connection, numbers, group);
+    if done.is_err() {
+        numbers.forget();
+    }
+    done.map_err(|error| error.to_string())
+}
+
+fn transaction(connection: &mut Connection, numbers: &mut Numbers, group: &[Work]) -> rusqlite::Result<Vec<Done>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut losses = Losses::new();
+    let mut done = Vec::with_capacity(group.len());
     for work in group {
-        // A full disk or an I/O error makes SQLite roll the whole transaction back by itself. What came after would then
-        // commit alone, act by act; instead nothing of the group stands, and everybody is told so below.
-        if transaction.is_autocommit() {
-            answers.push(work.undone());
-            continue;
-        }
-        answers.push(match work {
-            Work::Commit(changes, door) => Outcome::Commit(apply(&mut transaction, changes, &mut losses), door),
-            Work::Claim(claim, door) => {
-                Outcome::Claim(super::deliveries::claim(&transaction, &claim).map_err(StoreError::from), door)
-            }
+        done.push(match work {
+            Work::Commit(changes, _) => Done::Commit(apply(&transaction, numbers, changes, &mut losses)?),
+            Work::Claim(claim, _) => Done::Claim(Ok(super::deliveries::claim(&transaction, claim)?)),
         });
     }
-    let counted = if transaction.is_autocommit() { Ok(()) } else { super::losses::add(&transaction, &losses) };
-    let durable = counted.and_then(|()| transaction.commit()).map_err(|error| error.to_string());
-    answers.into_iter().map(|outcome| outcome.into_answer(durable.clone())).collect()
+    super::losses::add(&transaction, &losses)?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 impl Work {
-    /// Its outcome if it is not even tried.
-    fn undone(self) -> Outcome {
+    fn failed(&self, cause: String) -> Done {
         match self {
-            Self::Commit(_, door) => Outcome::Commit(Err(StoreError::Closed.into()), door),
-            Self::Claim(_, door) => Outcome::Claim(Err(StoreError::Closed), door),
+            Self::Commit(..) => Done::Commit(Err(StoreError::Database(cause).into())),
+            Self::Claim(..) => Done::Claim(Err(StoreError::Database(cause))),
+        }
+    }
+
+    fn outcome(self, done: Done) -> Outcome {
+        match (self, done) {
+            (Self::Commit(_, door), Done::Commit(result)) => Outcome::Commit(result, door),
+            (Self::Claim(_, door), Done::Claim(result)) => Outcome::Claim(result, door),
+            (Self::Commit(_, door), Done::Claim(_)) => Outcome::Commit(Err(StoreError::Closed.into()), door),
+            (Self::Claim(_, door), Done::Commit(_)) => Outcome::Claim(Err(StoreError::Closed), door),
         }
     }
 }
@@ -113,67 +148,52 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn into_answer(self, durable: Result<(), String>) -> Box<dyn FnOnce()> {
+    fn answer(self) {
         match self {
-            Self::Commit(result, door) => Box::new(move || {
-                let _ = door.send(durable.map_err(|error| StoreError::Database(error).into()).and(result));
-            }),
-            Self::Claim(result, door) => Box::new(move || {
-                let _ = door.send(durable.map_err(StoreError::Database).and(result));
-            }),
+            Self::Commit(result, door) => drop(door.send(result)),
+            Self::Claim(result, door) => drop(door.send(result)),
         }
     }
-}
-
-fn fail_all(group: Vec<Work>, error: &rusqlite::Error) -> Vec<Box<dyn FnOnce()>> {
-    let cause = error.to_string();
-    group
-        .into_iter()
-        .map(|work| match work {
-            Work::Commit(_, door) => Outcome::Commit(Ok(()), door),
-            Work::Claim(_, door) => Outcome::Claim(Ok(Vec::new()), door),
-        })
-        .map(|outcome| outcome.into_answer(Err(cause.clone())))
-        .collect()
 }
 
 /// What the acts of a group add to the totals of losses. Messages that come together have most of their fields in common,
 /// so the group writes each total once.
 type Losses = BTreeMap<LossKey, u64>;
 
-/// Checks the expectations and applies the changes inside a savepoint of their own.
+/// Checks the expectations and, if all hold, applies the changes. The outer error undoes the transaction.
 fn apply(
-    transaction: &mut rusqlite::Transaction<'_>,
-    changes: Changes,
+    connection: &Connection,
+    numbers: &mut Numbers,
+    changes: &Changes,
     losses: &mut Losses,
-) -> Result<(), CommitError> {
-    let savepoint = transaction.savepoint().map_err(StoreError::from)?;
-    for expect in changes.expect {
-        if !holds(&savepoint, &expect).map_err(StoreError::from)? {
-            return Err(CommitError::Unexpected(expect));
+) -> rusqlite::Result<Result<(), CommitError>> {
+    for expect in &changes.expect {
+        if !holds(connection, numbers, expect)? {
+            return Ok(Err(CommitError::Unexpected(expect.clone())));
         }
     }
     for change in &changes.changes {
-        write(&savepoint, change).map_err(StoreError::from)?;
-    }
-    savepoint.commit().map_err(StoreError::from)?;
-    for change in changes.changes {
         if let Change::CountLosses(counts) = change {
             for (key, seen) in counts {
-                *losses.entry(key).or_default() += seen;
+                match losses.get_mut(key) {
+                    Some(sum) => *sum += seen,
+                    None => drop(losses.insert(key.clone(), *seen)),
+                }
             }
+        } else {
+            write(connection, numbers, change)?;
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
-fn holds(connection: &Connection, expect: &Expect) -> rusqlite::Result<bool> {
+fn holds(connection: &Connection, numbers: &mut Numbers, expect: &Expect) -> rusqlite::Result<bool> {
     match expect {
         Expect::ResourceVersion { kind, id, version } => {
-            super::records::version_is(connection, kind, id, version.as_ref().copied())
+            super::records::version_is(connection, numbers, kind, id, version.as_ref().copied())
         }
         Expect::NoneIdentified { kind, system, value } => {
-            super::records::none_identified(connection, kind, system, value)
+            super::records::none_identified(connection, numbers, kind, system, value)
         }
         Expect::NotSeen { peer, message_id } => super::deliveries::not_seen(connection, peer, message_id),
         Expect::TokenUnused { peer, jti } => super::deliveries::token_unused(connection, peer, jti),
@@ -188,14 +208,14 @@ fn holds(connection: &Connection, expect: &Expect) -> rusqlite::Result<bool> {
     }
 }
 
-fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+fn write(connection: &Connection, numbers: &mut Numbers, change: &Change) -> rusqlite::Result<()> {
     match change {
-        Change::PutResource(write) => super::records::put(connection, write),
+        Change::PutResource(write) => super::records::put(connection, numbers, write),
         Change::ConfirmResource { kind, id, version, event_time } => {
-            super::records::confirm(connection, kind, id, *version, event_time.as_deref())
+            super::records::confirm(connection, numbers, kind, id, *version, event_time.as_deref())
         }
-        Change::RecordMessage(message) => super::messages::record(connection, message),
-        // Written once for the group, when all its acts are known to stand.
+        Change::RecordMessage(message) => super::messages::record(connection, numbers, message),
+        // Written once for the group.
         Change::CountLosses(_) => Ok(()),
         Change::SawFile(file) => super::messages::saw_file(connection, file),
         Change::PutPeer(peer) => super::peers::put(connection, peer),

@@ -1,0 +1,126 @@
+//! Numbers for what recurs: words (types, parameters, code systems, units) and addresses of resources. Both are only ever
+//! added, so the writer keeps those it met last in memory, and forgets them when a transaction did not come to stand.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+/// Words and addresses kept in memory at most, each; beyond, all are forgotten and looked up again.
+const MOST: usize = 16_384;
+
+/// The writer's memory of numbers.
+#[derive(Default)]
+pub(super) struct Numbers {
+    words: HashMap<String, i64>,
+    /// By `Type/id`.
+    addresses: HashMap<String, i64>,
+    scratch: String,
+}
+
+impl Numbers {
+    /// What was given out in a transaction that did not come to stand is not in the database.
+    pub(super) fn forget(&mut self) {
+        self.words.clear();
+        self.addresses.clear();
+    }
+
+    /// The number of a word; a new one if it has none.
+    pub(super) fn word(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
+        if let Some(number) = self.words.get(text) {
+            return Ok(*number);
+        }
+        let number = match word(connection, text)? {
+            Some(number) => number,
+            None => {
+                connection.prepare_cached("INSERT INTO word (text) VALUES (?1)")?.execute([text])?;
+                connection.last_insert_rowid()
+            }
+        };
+        if self.words.len() >= MOST {
+            self.words.clear();
+        }
+        self.words.insert(text.to_owned(), number);
+        Ok(number)
+    }
+
+    /// The number of a search parameter of a type.
+    pub(super) fn parameter(&mut self, connection: &Connection, kind: &str, name: &str) -> rusqlite::Result<i64> {
+        let mut text = std::mem::take(&mut self.scratch);
+        write_parameter(&mut text, kind, name);
+        let number = self.word(connection, &text);
+        self.scratch = text;
+        number
+    }
+
+    /// The position of `Type/id`; a new one, behind all others, if it has none.
+    pub(super) fn address(&mut self, connection: &Connection, target: &str) -> rusqlite::Result<i64> {
+        if let Some(position) = self.addresses.get(target) {
+            return Ok(*position);
+        }
+        let (kind, id) = target.split_once('/').unwrap_or(("", target));
+        let kind = self.word(connection, kind)?;
+        let added = connection
+            .prepare_cached("INSERT OR IGNORE INTO address (kind, id) VALUES (?1, ?2)")?
+            .execute((kind, id))?;
+        let position = match added {
+            0 => connection
+                .prepare_cached("SELECT position FROM address WHERE kind = ?1 AND id = ?2")?
+                .query_row((kind, id), |row| row.get(0))?,
+            _ => connection.last_insert_rowid(),
+        };
+        if self.addresses.len() >= MOST {
+            self.addresses.clear();
+        }
+        self.addresses.insert(target.to_owned(), position);
+        Ok(position)
+    }
+
+    /// [`Numbers::address`] of a type and an id.
+    pub(super) fn address_of(&mut self, connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<i64> {
+        let mut target = std::mem::take(&mut self.scratch);
+        target.clear();
+        target.push_str(kind);
+        target.push('/');
+        target.push_str(id);
+        let position = self.address(connection, &target);
+        self.scratch = target;
+        position
+    }
+}
+
+fn write_parameter(text: &mut String, kind: &str, name: &str) {
+    text.clear();
+    text.push_str(kind);
+    text.push('?');
+    text.push_str(name);
+}
+
+/// The number of a word, if it has one.
+pub(super) fn word(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached("SELECT number FROM word WHERE text = ?1")?.query_row([text], |row| row.get(0)).optional()
+}
+
+/// The number of a search parameter of a type, if anything is found by it.
+pub(super) fn parameter(connection: &Connection, kind: &str, name: &str) -> rusqlite::Result<Option<i64>> {
+    let mut text = String::new();
+    write_parameter(&mut text, kind, name);
+    word(connection, &text)
+}
+
+/// The position of a resource that is held or referred to.
+pub(super) fn address(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Option<i64>> {
+    let Some(kind) = word(connection, kind)? else { return Ok(None) };
+    connection
+        .prepare_cached("SELECT position FROM address WHERE kind = ?1 AND id = ?2")?
+        .query_row((kind, id), |row| row.get(0))
+        .optional()
+}
+
+/// Milliseconds since 1970 of an RFC 3339 time or of the beginning of a day, UTC.
+pub(super) fn milliseconds(text: &str) -> Option<i64> {
+    if text.len() == 10 {
+        let day: jiff::civil::Date = text.parse().ok()?;
+        return Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond());
+    }
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
