@@ -63,16 +63,20 @@ impl Walk {
         let Some(text) = value.member("reference").and_then(Node::text) else { return };
         let Ok(target) = target(text, within) else {
             let why = if text.starts_with('#') {
-                "leads to no contained resource (ref-1)"
+                "leads to a contained resource that does not exist (ref-1)"
             } else {
-                "leads to no entry of the bundle"
+                "leads to an entry that is not in the bundle"
             };
             return self.tell(&place.of("reference", None), "not-found", why);
         };
         let Some(target) = target else { return };
         if !key.targets.is_empty() && !key.targets.contains(&target) {
             let allowed = key.targets.join(", ");
-            self.tell(&place.of("reference", None), "value", format!("leads to {target}; allowed are {allowed}"));
+            self.tell(
+                &place.of("reference", None),
+                "value",
+                format!("leads to {target}, which is not allowed here; allowed are {allowed}"),
+            );
         }
         let said = value.member("type").and_then(Node::text);
         if said.is_some_and(|said| super::is_type(said) && said != target) {
