@@ -1,6 +1,8 @@
 //! The search parameters the node serves: name, type and where the values stand. One table for indexing, for parsing
 //! a query and for the CapabilityStatement (<https://hl7.org/fhir/R4/searchparameter-registry.html>).
 
+use crate::fhir::structure;
+
 /// Type of a search parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParameterType {
@@ -104,10 +106,14 @@ const TABLE: &[(&str, &[Parameter])] = &[
     ("Provenance", &[parameter("target", Reference, &["target"])]),
 ];
 
-/// The parameters of a resource type; one that the table does not name has `identifier`.
+/// The parameters of a resource type; one that the table does not name has `identifier`, if R4 gives it one.
 pub fn of(resource_type: &str) -> &'static [Parameter] {
     let row = TABLE.iter().find(|(name, _)| *name == resource_type);
-    row.map_or(&[IDENTIFIER], |(_, parameters)| parameters)
+    match row {
+        Some((_, parameters)) => parameters,
+        None if structure::has_element(resource_type, "identifier") => &[IDENTIFIER],
+        None => &[],
+    }
 }
 
 /// One parameter by name.

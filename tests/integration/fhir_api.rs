@@ -339,7 +339,14 @@ async fn every_resource_type_is_taken_and_each_fault_is_named() {
     assert_eq!(stored["entry"][1]["resource"]["subject"]["reference"], urn, "its references stay within it");
 
     let statement = system.get("/fhir/metadata").await.json();
-    assert_eq!(statement["rest"][0]["resource"].as_array().map(Vec::len), Some(146), "all of R4");
+    let kinds = statement["rest"][0]["resource"].as_array().cloned().unwrap();
+    assert_eq!(kinds.len(), 146, "all of R4");
+    let binary = kinds.iter().find(|kind| kind["type"] == "Binary").unwrap();
+    assert_eq!(
+        binary["searchParam"],
+        json!([{"name": "_id", "type": "token"}]),
+        "what has no identifier is not found by one"
+    );
 }
 
 #[tokio::test]

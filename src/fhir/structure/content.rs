@@ -61,6 +61,10 @@ impl Walk {
     /// Where a reference leads, as far as its text says.
     pub(super) fn reference<N: Node>(&mut self, key: &Key, value: &N, place: &Place<'_>, within: &Within<'_, N>) {
         let Some(text) = value.member("reference").and_then(Node::text) else { return };
+        if !is_reference(text) {
+            let wanted = "must be Type/id, #id, urn:uuid: or an absolute URL";
+            return self.tell(&place.of("reference", None), "value", wanted);
+        }
         let Ok(target) = target(text, within) else {
             let why = if text.starts_with('#') {
                 "leads to a contained resource that does not exist (ref-1)"
@@ -105,6 +109,12 @@ fn target<'a, N: Node>(reference: &'a str, within: &Within<'a, N>) -> Result<Opt
         };
     }
     Ok(type_of(reference))
+}
+
+/// Whether a text has the form of a reference at all: <https://hl7.org/fhir/R4/references.html#literal>.
+fn is_reference(text: &str) -> bool {
+    let is_uri = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    is_uri && (text.starts_with('#') || text.contains(':') || type_of(text).is_some())
 }
 
 /// The type in `Type/id`, `…/Type/id/_history/1` and `Type?…`.

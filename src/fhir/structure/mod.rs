@@ -72,6 +72,11 @@ pub fn types() -> &'static [&'static str] {
     &table::table().resources
 }
 
+/// Whether a type of R4 has an element of this name, as JSON spells it (`valueQuantity`).
+pub fn has_element(kind: &str, name: &str) -> bool {
+    table::table().named(kind).is_some_and(|kind| kind.key(name).is_some())
+}
+
 /// Whether R4 has a resource type of this name.
 pub fn is_type(name: &str) -> bool {
     types().binary_search(&name).is_ok()

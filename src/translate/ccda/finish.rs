@@ -98,11 +98,6 @@ fn belong(work: &Work<'_>, node: Node<'_, '_>, kind: &str, body: &mut Map) {
     };
     if let Some((_, _, url)) = &work.patient {
         body.entry(element).or_insert_with(|| json!({"reference": url}));
-        // A goal within its plan is the same patient's.
-        let inner = body.get_mut("contained").and_then(Value::as_array_mut).into_iter().flatten();
-        for goal in inner.filter(|inner| inner["resourceType"] == "Goal") {
-            goal["subject"] = json!({"reference": url});
-        }
     }
 }
 
