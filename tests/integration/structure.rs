@@ -110,6 +110,26 @@ fn only_so_much_is_told_of_only_so_deep_a_resource() {
 }
 
 #[test]
+fn what_would_take_hours_is_refused_at_once() {
+    let codings: Vec<Value> = (0..2_000).map(|at| json!({"code": at.to_string()})).collect();
+    let others: Vec<Value> = (0..2_000).map(|at| json!({"code": format!("x{at}")})).collect();
+    let observation = json!({"resourceType": "Observation", "status": "final", "code": {"coding": codings},
+        "valueString": "x", "component": [{"code": {"coding": others}}]});
+    assert_eq!(
+        lines(structure::check(&observation)),
+        ["Observation [too-costly] is too large for obs-7 to be checked"]
+    );
+
+    let contained: Vec<Value> =
+        (0..20_000).map(|at| json!({"resourceType": "Organization", "id": at.to_string(), "name": "x"})).collect();
+    let references: Vec<Value> = (0..20_000).map(|at| json!({"reference": format!("#{at}")})).collect();
+    let start = std::time::Instant::now();
+    let patient = json!({"resourceType": "Patient", "contained": contained, "generalPractitioner": references});
+    assert_eq!(lines(structure::check(&patient)), Vec::<String>::new());
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn references_of_a_transaction_lead_to_the_right_entries() {
     let observation = |target: &str| json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": target}});
     let entries = [("urn:uuid:a", "Patient"), ("urn:uuid:b", "Medication")].into_iter().collect();

@@ -2,11 +2,22 @@
 
 use std::collections::HashSet;
 
+use super::Entries;
 use super::node::{Members, Node, View};
 use super::walk::{Place, Walk};
 
 /// How deep references are looked for.
 const DEEPEST: usize = 64;
+
+/// The types of what a resource contains by their ids, if it contains anything.
+pub(super) fn types<N: Node>(resource: &N) -> Option<Entries<'_>> {
+    let contained = resource.member("contained").and_then(Node::items)?.iter();
+    let named = contained.filter_map(|one| {
+        let kind = one.member("resourceType").and_then(Node::text).unwrap_or("");
+        Some((one.member("id").and_then(Node::text)?, kind))
+    });
+    Some(named.collect())
+}
 
 /// Checks what a resource contains.
 pub(super) fn check<N: Node>(walk: &mut Walk, resource: &N, place: &Place<'_>) {

@@ -96,8 +96,8 @@ fn target<'a, N: Node>(reference: &'a str, within: &Within<'a, N>) -> Result<Opt
         if id.is_empty() {
             return Ok(kind(within.root));
         }
-        let mut contained = within.root.member("contained").and_then(Node::items).unwrap_or(&[]).iter();
-        return contained.find(|one| one.member("id").and_then(Node::text) == Some(id)).map(kind).ok_or(());
+        let found = within.contained.and_then(|contained| contained.get(id)).ok_or(())?;
+        return Ok(Some(*found).filter(|name| super::is_type(name)));
     }
     if reference.starts_with("urn:") {
         let found = within.entries.and_then(|entries| entries.get(reference));

@@ -1,5 +1,6 @@
 //! Invariants, said of a value: FHIRPath's three-valued logic over a JSON tree, one item at a time.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
@@ -11,9 +12,32 @@ use super::table::table;
 /// How deep `descendants()` goes.
 const DEEPEST: usize = 64;
 
-/// Whether an invariant is broken by `value`, which stands in `resource`. What cannot be decided breaks none.
-pub(super) fn is_broken<N: Node>(rule: &Rule, value: &N, resource: &N) -> bool {
-    Scope { resource }.truth(&rule.holds, Item::Node(value)) == Some(false)
+/// Items that one invariant looks at. Those that compare lists with lists could go on for hours over a hostile resource; an
+/// honest one has not even so many parts.
+const MOST_STEPS: usize = 4_000_000;
+
+/// What comparing an item of one list with one of another costs of them.
+const COMPARISON: usize = 16;
+
+/// What an invariant says of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It holds, or cannot be decided.
+    Holds,
+    /// It does not hold.
+    Broken,
+    /// To decide it would take too long.
+    TooCostly,
+}
+
+/// What an invariant says of `value`, which stands in `resource`.
+pub(super) fn judge<N: Node>(rule: &Rule, value: &N, resource: &N) -> Verdict {
+    let scope = Scope { resource, steps: Cell::new(MOST_STEPS) };
+    match scope.truth(&rule.holds, Item::Node(value)) {
+        _ if scope.steps.get() == 0 => Verdict::TooCostly,
+        Some(false) => Verdict::Broken,
+        _ => Verdict::Holds,
+    }
 }
 
 /// One item of a collection.
@@ -38,11 +62,21 @@ type Taker<'t, 'a, N> = &'t mut dyn FnMut(Item<'a, N>) -> bool;
 
 struct Scope<'a, N> {
     resource: &'a N,
+    /// Steps that are left.
+    steps: Cell<usize>,
 }
 
 impl<'a, N: Node> Scope<'a, N> {
+    fn spend(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_sub(steps));
+    }
+
     /// Gives the items of an expression to `take` until it wants no more; false if it did not.
     fn visit(&self, expression: &'a Expression, focus: Item<'a, N>, take: Taker<'_, 'a, N>) -> bool {
+        let take: Taker<'_, 'a, N> = &mut |item| {
+            self.spend(1);
+            self.steps.get() > 0 && take(item)
+        };
         match expression {
             Expression::This => take(focus),
             Expression::Resource => take(Item::Node(self.resource)),
@@ -79,7 +113,10 @@ impl<'a, N: Node> Scope<'a, N> {
             (Function::Select, Some(what)) => self.visit(on, focus, &mut |item| self.visit(what, item, take)),
             (Function::Combine, Some(other)) => self.visit(on, focus, take) && self.visit(other, focus, take),
             (Function::Intersect, Some(other)) => self.visit(on, focus, &mut |item| {
-                let is_common = !self.visit(other, focus, &mut |found| equal(item, found) != Some(true));
+                let is_common = !self.visit(other, focus, &mut |found| {
+                    self.spend(COMPARISON);
+                    equal(item, found) != Some(true)
+                });
                 !is_common || take(item)
             }),
             (Function::First, _) => {

@@ -2,7 +2,7 @@
 
 use super::bundle;
 use super::contained;
-use super::evaluate;
+use super::evaluate::{self, Verdict};
 use super::node::{Members, Node, View};
 use super::table::{Content, Element, Key, Table, Type, table};
 use super::{Entries, Issue, MOST_ISSUES, StructureError};
@@ -18,7 +18,7 @@ pub(super) fn check<N: Node>(resource: &N, entries: Option<&Entries<'_>>) -> Res
     let name = resource.member("resourceType").and_then(Node::text).unwrap_or("");
     let name = if super::is_type(name) { name } else { "" };
     let place = Place { up: None, name, index: None, depth: 0 };
-    walk.resource(resource, &place, &Within { resource, root: resource, entries, is_closed: false });
+    walk.resource(resource, &place, &Within { resource, root: resource, contained: None, entries, is_closed: false });
     if walk.issues.is_empty() { Ok(()) } else { Err(StructureError { issues: walk.issues }) }
 }
 
@@ -66,6 +66,8 @@ pub(super) struct Within<'w, N> {
     pub(super) resource: &'w N,
     /// The resource that contains it, or itself.
     pub(super) root: &'w N,
+    /// Types of what that contains by their ids.
+    pub(super) contained: Option<&'w Entries<'w>>,
     /// Types of the bundle's entries by their `fullUrl`.
     pub(super) entries: Option<&'w Entries<'w>>,
     /// `urn:` references lead into the bundle, or nowhere.
@@ -96,11 +98,12 @@ impl Walk {
             let within = Within { entries: Some(&entries), is_closed: true, ..*within };
             bundle::check(self, node, place);
             self.object(kind, node, place, &within);
+        } else if std::ptr::eq(within.root, within.resource) {
+            let contained = contained::types(node);
+            self.object(kind, node, place, &Within { contained: contained.as_ref(), ..*within });
+            contained::check(self, node, place);
         } else {
             self.object(kind, node, place, within);
-        }
-        if std::ptr::eq(within.root, within.resource) {
-            contained::check(self, node, place);
         }
     }
 
@@ -149,8 +152,12 @@ impl Walk {
             self.extension(kind, seen, place);
         }
         for rule in &kind.rules {
-            if evaluate::is_broken(rule, node, within.resource) {
-                self.tell(place, "invariant", format!("breaks {}: {}", rule.key, rule.text));
+            match evaluate::judge(rule, node, within.resource) {
+                Verdict::Holds => {}
+                Verdict::Broken => self.tell(place, "invariant", format!("breaks {}: {}", rule.key, rule.text)),
+                Verdict::TooCostly => {
+                    self.tell(place, "too-costly", format!("is too large for {} to be checked", rule.key))
+                }
             }
         }
     }
@@ -248,7 +255,8 @@ impl Walk {
             Content::Complex(kind) => {
                 let Some(kind) = self.table.get(kind) else { return };
                 if kind.is_resource {
-                    return self.resource(item, place, &Within { resource: item, root: item, ..*within });
+                    let within = Within { resource: item, root: item, contained: None, ..*within };
+                    return self.resource(item, place, &within);
                 }
                 self.object(kind, item, place, within);
                 self.bound(key, kind, item, place);
@@ -259,8 +267,9 @@ impl Walk {
             Content::Resource if item.members().is_none() => self.tell(place, "structure", "must be a JSON object"),
             Content::Resource if place.depth > DEEPEST => self.tell(place, "structure", "is nested too deep"),
             Content::Resource => {
-                let root = if key.name == "contained" { within.root } else { item };
-                self.resource(item, place, &Within { resource: item, root, ..*within });
+                let (root, contained) =
+                    if key.name == "contained" { (within.root, within.contained) } else { (item, None) };
+                self.resource(item, place, &Within { resource: item, root, contained, ..*within });
             }
         }
     }
