@@ -13,7 +13,7 @@ use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
 use crate::store::losses::LossKey;
 use crate::store::messages::{MessageRecord, MessageStatus};
 use crate::store::{Change, Changes, CommitError, Expect, StoreError};
-use crate::translate::losses::{Fate, LossReport};
+use crate::translate::losses::Fate;
 use crate::translate::{Amendment, Refused, Translated};
 
 /// How often a message is resolved anew when another message changed the same resource in between.
@@ -64,9 +64,15 @@ pub fn receive(
                 HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() };
             let warnings = harmonise::harmonise_feed(intake.catalog, &setting, &mut translated.bundle);
             translated.warnings.extend(warnings);
+            // The loss report and what the translation warned of are read together.
+            translated.losses.warnings.clone_from(&translated.warnings);
             let raw = (incoming.channel != "fhir").then_some(incoming.raw);
-            let mut bundle = Value::from(&translated.bundle);
-            provenance::complete(&mut bundle, raw, &instant(intake.clock.now()));
+            let now = instant(intake.clock.now());
+            let bundle = || {
+                let mut bundle = Value::from(&translated.bundle);
+                provenance::complete(&mut bundle, raw, &now);
+                bundle
+            };
             let kept = Kept::of_translated(&translated);
             match enter(intake, incoming, &bundle, &kept) {
                 Err(AcceptError::Store(error)) => Err(error),
@@ -101,7 +107,7 @@ impl Kept {
             kind: translated.kind.clone(),
             control_id: translated.control_id.clone(),
             event_time: translated.event_time.map(instant),
-            losses: serde_json::to_string(&with_warnings(translated)).ok(),
+            losses: serde_json::to_string(&translated.losses).ok(),
             fates: translated.losses.by_field(),
             amendments: translated.amendments.clone(),
         }
@@ -124,11 +130,6 @@ impl Kept {
     }
 }
 
-/// The loss report with what the translation warned of: both are read together.
-fn with_warnings(translated: &Translated) -> LossReport {
-    LossReport { warnings: translated.warnings.clone(), ..translated.losses.clone() }
-}
-
 fn place_and_reason(refused: &Refused) -> String {
     match &refused.place {
         Some(place) => format!("{place}: {}", refused.reason),
@@ -136,20 +137,27 @@ fn place_and_reason(refused: &Refused) -> String {
     }
 }
 
-/// Accepts the bundle and records the message, together.
-fn enter(intake: &Intake, incoming: Incoming<'_>, bundle: &Value, kept: &Kept) -> Result<Received, AcceptError> {
+/// Accepts the bundle, made anew for each attempt, and records the message, together.
+fn enter(
+    intake: &Intake,
+    incoming: Incoming<'_>,
+    bundle: &dyn Fn() -> Value,
+    kept: &Kept,
+) -> Result<Received, AcceptError> {
     let message_id = ids::ordered(intake.clock.now());
-    let origin = Origin {
+    let mut origin = Origin {
         message_id: Some(message_id.clone()),
         event_time: kept.event_time.clone(),
         new_ids: incoming.new_ids(),
         amendments: kept.amendments.clone(),
-        whole_of: whole_of(incoming, bundle),
+        whole_of: None,
     };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {
         let now = instant(intake.clock.now());
-        let accepted = intake.store.view(|view| accept::accept(view, &now, bundle, &origin))?;
+        let bundle = bundle();
+        origin.whole_of = whole_of(incoming, &bundle);
+        let accepted = intake.store.view(|view| accept::accept_owned(view, &now, bundle, &origin))?;
         let written =
             accepted.entries.iter().filter(|entry| matches!(entry.done, Done::Created | Done::Updated)).count();
         let message = record(&message_id, &now, incoming, kept, MessageStatus::Translated, None, &accepted);

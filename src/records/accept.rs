@@ -147,7 +147,17 @@ impl Classified for AcceptError {
 
 /// Resolves a transaction bundle against the record.
 pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) -> Result<Accepted, AcceptError> {
-    let entries = checked_entries(transaction)?;
+    accept_owned(view, now, transaction.clone(), origin)
+}
+
+/// [`accept`] of a bundle that is not needed afterwards.
+pub fn accept_owned(
+    view: &dyn View,
+    now: &str,
+    mut transaction: Value,
+    origin: &Origin,
+) -> Result<Accepted, AcceptError> {
+    let entries = checked_entries(&transaction)?;
     let mut targets = Vec::with_capacity(entries.len());
     // A patient whose record has ended is found as it is, but what is said of it belongs to the one in which it goes on.
     let (mut addresses, mut own) = (HashMap::new(), HashMap::new());
@@ -173,8 +183,9 @@ pub fn accept(view: &dyn View, now: &str, transaction: &Value, origin: &Origin) 
         None => false,
     };
     let mut ended = Vec::new();
-    for (entry, target) in entries.iter().zip(targets) {
-        let mut resource = entry["resource"].clone();
+    let entries = transaction.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten();
+    for (entry, target) in entries.zip(targets) {
+        let Some(mut resource) = entry.get_mut("resource").map(Value::take) else { continue };
         let is_patient = target.kind == "Patient";
         relink(&mut resource, if is_patient { &own } else { &addresses })?;
         let amendment = entry.get("fullUrl").and_then(|url| origin.amendments.iter().find(|a| *url == a.full_url));

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params_from_iter, types::Value};
 
-use super::numbers;
+use super::{Snapshot, numbers};
 use crate::store::StoreError;
 use crate::store::records::{FactQuery, QuantityRange};
 
 /// Patients with a current resource that carries one of the codes and, if asked, a quantity in one of the ranges.
-pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Result<BTreeSet<String>, StoreError> {
-    let (Some(code), false) = (numbers::parameter(connection, &query.kind, "code")?, query.codes.is_empty()) else {
+pub(super) fn patients_with(snapshot: &Snapshot<'_>, query: &FactQuery) -> Result<BTreeSet<String>, StoreError> {
+    let (Some(code), false) = (snapshot.parameter(&query.kind, "code")?, query.codes.is_empty()) else {
         return Ok(BTreeSet::new());
     };
     let mut values: Vec<Value> = vec![code.into()];
@@ -31,7 +31,7 @@ pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Resul
         }
         sql.push_str("))");
     }
-    let status = numbers::parameter(connection, &query.kind, "status")?;
+    let status = snapshot.parameter(&query.kind, "status")?;
     if let (Some(status), false) = (status, query.excluded_statuses.is_empty()) {
         values.push(status.into());
         sql.push_str(&format!(
@@ -45,7 +45,7 @@ pub(super) fn patients_with(connection: &Connection, query: &FactQuery) -> Resul
         sql.push_str("))");
     }
     sql.push_str(") p JOIN address a ON a.position = p.patient");
-    collect(connection, &sql, values)
+    collect(snapshot.connection, &sql, values)
 }
 
 fn push_range(sql: &mut String, values: &mut Vec<Value>, range: &QuantityRange) {
@@ -73,11 +73,11 @@ fn bind_word(values: &mut Vec<Value>, text: &str) -> String {
 
 /// Patients born in `[from, to)`.
 pub(super) fn patients_born(
-    connection: &Connection,
+    snapshot: &Snapshot<'_>,
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<BTreeSet<String>, StoreError> {
-    let Some(born) = numbers::parameter(connection, "Patient", "birthdate")? else { return Ok(BTreeSet::new()) };
+    let Some(born) = snapshot.parameter("Patient", "birthdate")? else { return Ok(BTreeSet::new()) };
     let mut sql =
         "SELECT a.id FROM search_date d JOIN address a ON a.position = d.owner WHERE d.parameter = ?1".to_owned();
     let mut values: Vec<Value> = vec![born.into()];
@@ -88,14 +88,14 @@ pub(super) fn patients_born(
         values.push(end.into());
         sql.push_str(&format!(" AND d.date_from {compare} ?{}", values.len()));
     }
-    collect(connection, &sql, values)
+    collect(snapshot.connection, &sql, values)
 }
 
 /// All patients.
-pub(super) fn all_patients(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {
+pub(super) fn all_patients(snapshot: &Snapshot<'_>) -> Result<BTreeSet<String>, StoreError> {
     let sql = "SELECT a.id FROM address a JOIN resource r ON r.position = a.position
                WHERE a.kind = (SELECT number FROM word WHERE text = 'Patient')";
-    collect(connection, sql, Vec::new())
+    collect(snapshot.connection, sql, Vec::new())
 }
 
 fn collect(connection: &Connection, sql: &str, values: Vec<Value>) -> Result<BTreeSet<String>, StoreError> {

@@ -72,7 +72,7 @@ mod tests {
             .unwrap();
         migrate(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap() as usize, MIGRATIONS.len());
-        let snapshot = crate::store::sqlite::Snapshot { connection: &connection };
+        let snapshot = crate::store::sqlite::Snapshot { connection: &connection, words: &Default::default() };
         use crate::store::records::RecordView as _;
         for number in [1, 2] {
             let found = snapshot.resource_version("Patient", "p", number).unwrap().unwrap();

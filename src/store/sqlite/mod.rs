@@ -61,7 +61,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn view(&self, read: &mut dyn FnMut(&dyn View) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.readers.with(|connection| read(&Snapshot { connection }))
+        self.readers.with(|snapshot| read(snapshot))
     }
 
     fn commit(&self, changes: Changes) -> Result<(), CommitError> {
@@ -73,7 +73,8 @@ impl Store for SqliteStore {
     }
 
     fn health(&self) -> Result<Health, StoreError> {
-        let health = self.readers.with(|connection| {
+        let health = self.readers.with(|snapshot| {
+            let connection = snapshot.connection;
             let schema_version = migrate::version(connection)?;
             let bytes: u64 = connection.query_row(
                 "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
@@ -91,6 +92,7 @@ impl Store for SqliteStore {
 /// One consistent reading.
 struct Snapshot<'a> {
     connection: &'a Connection,
+    words: &'a numbers::Words,
 }
 
 impl View for Snapshot<'_> {}

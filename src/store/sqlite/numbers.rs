@@ -1,9 +1,13 @@
 //! Numbers for what recurs: words (types, parameters, code systems, units) and addresses of resources. Both are only ever
-//! added, so the writer keeps those it met last in memory, and forgets them when a transaction did not come to stand.
+//! added, so the writer keeps those it met last in memory, and forgets them when a transaction did not come to stand; a
+//! reader keeps the words it found.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
+
+use super::Snapshot;
 
 /// Words and addresses kept in memory at most, each; beyond, all are forgotten and looked up again.
 const MOST: usize = 16_384;
@@ -29,7 +33,7 @@ impl Numbers {
         if let Some(number) = self.words.get(text) {
             return Ok(*number);
         }
-        let number = match word(connection, text)? {
+        let number = match find(connection, text)? {
             Some(number) => number,
             None => {
                 connection.prepare_cached("INSERT INTO word (text) VALUES (?1)")?.execute([text])?;
@@ -95,25 +99,46 @@ fn write_parameter(text: &mut String, kind: &str, name: &str) {
     text.push_str(name);
 }
 
-/// The number of a word, if it has one.
-pub(super) fn word(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
+/// A reader's memory of the words it found. A word that is not there yet is asked for again.
+#[derive(Default)]
+pub(super) struct Words(RefCell<HashMap<String, i64>>);
+
+fn find(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
     connection.prepare_cached("SELECT number FROM word WHERE text = ?1")?.query_row([text], |row| row.get(0)).optional()
 }
 
-/// The number of a search parameter of a type, if anything is found by it.
-pub(super) fn parameter(connection: &Connection, kind: &str, name: &str) -> rusqlite::Result<Option<i64>> {
-    let mut text = String::new();
-    write_parameter(&mut text, kind, name);
-    word(connection, &text)
-}
+impl Snapshot<'_> {
+    /// The number of a word, if it has one.
+    pub(super) fn word(&self, text: &str) -> rusqlite::Result<Option<i64>> {
+        if let Some(number) = self.words.0.borrow().get(text) {
+            return Ok(Some(*number));
+        }
+        let found = find(self.connection, text)?;
+        if let Some(number) = found {
+            let mut words = self.words.0.borrow_mut();
+            if words.len() >= MOST {
+                words.clear();
+            }
+            words.insert(text.to_owned(), number);
+        }
+        Ok(found)
+    }
 
-/// The position of a resource that is held or referred to.
-pub(super) fn address(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Option<i64>> {
-    let Some(kind) = word(connection, kind)? else { return Ok(None) };
-    connection
-        .prepare_cached("SELECT position FROM address WHERE kind = ?1 AND id = ?2")?
-        .query_row((kind, id), |row| row.get(0))
-        .optional()
+    /// The number of a search parameter of a type, if anything is found by it.
+    pub(super) fn parameter(&self, kind: &str, name: &str) -> rusqlite::Result<Option<i64>> {
+        let mut text = String::new();
+        write_parameter(&mut text, kind, name);
+        self.word(&text)
+    }
+
+    /// The position of a resource that is held or referred to.
+    pub(super) fn address(&self, kind: &str, id: &str) -> rusqlite::Result<Option<i64>> {
+        let Some(kind) = self.word(kind)? else { return Ok(None) };
+        self.connection
+            .prepare_cached("SELECT position FROM address WHERE kind = ?1 AND id = ?2")?
+            .query_row((kind, id), |row| row.get(0))
+            .optional()
+    }
 }
 
 /// Milliseconds since 1970 of an RFC 3339 time or of the beginning of a day, UTC.

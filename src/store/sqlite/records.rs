@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Snapshot;
 use super::keys::{self, Key};
-use super::numbers::{self, Numbers};
+use super::numbers::Numbers;
 use crate::fhir::search::Search;
 use crate::store::StoreError;
 use crate::store::records::{FactQuery, Found, RecordView, ResourceWrite, StoredResource};
@@ -208,30 +208,32 @@ pub(super) fn confirm(
 
 impl RecordView for Snapshot<'_> {
     fn resource(&self, kind: &str, id: &str) -> Result<Option<StoredResource>, StoreError> {
+        let Some(number) = self.word(kind)? else { return Ok(None) };
         let sql = format!(
-            "SELECT {COLUMNS} FROM address a JOIN resource r ON r.position = a.position
-             WHERE a.kind = (SELECT number FROM word WHERE text = ?1) AND a.id = ?2"
+            "SELECT {COLUMNS} FROM address a JOIN resource r ON r.position = a.position WHERE a.kind = ?1 AND a.id = ?2"
         );
-        Ok(self.connection.prepare_cached(&sql)?.query_row([kind, id], |row| read(row, kind)).optional()?)
+        Ok(self.connection.prepare_cached(&sql)?.query_row(params![number, id], |row| read(row, kind)).optional()?)
     }
 
     fn resource_version(&self, kind: &str, id: &str, version: u64) -> Result<Option<StoredResource>, StoreError> {
-        let of = "WHERE a.kind = (SELECT number FROM word WHERE text = ?1) AND a.id = ?2 AND r.version = ?3";
+        let Some(position) = self.address(kind, id)? else { return Ok(None) };
+        let of = "ON r.position = a.position WHERE a.position = ?1 AND r.version = ?2";
         let sql = format!(
-            "SELECT {COLUMNS} FROM address a JOIN resource r ON r.position = a.position {of}
-             UNION ALL SELECT {COLUMNS} FROM address a JOIN resource_history r ON r.position = a.position {of} LIMIT 1"
+            "SELECT {COLUMNS} FROM address a JOIN resource r {of}
+             UNION ALL SELECT {COLUMNS} FROM address a JOIN resource_history r {of} LIMIT 1"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_row(params![kind, id, version], |row| read(row, kind)).optional()?)
+        Ok(statement.query_row(params![position, version], |row| read(row, kind)).optional()?)
     }
 
     fn by_identifier(&self, kind: &str, system: &str, value: &str) -> Result<Vec<StoredResource>, StoreError> {
-        let Some(parameter) = numbers::parameter(self.connection, kind, "identifier")? else { return Ok(Vec::new()) };
+        let (Some(parameter), Some(system)) = (self.parameter(kind, "identifier")?, self.word(system)?) else {
+            return Ok(Vec::new());
+        };
         let sql = format!(
             "SELECT {COLUMNS} FROM search_token t JOIN resource r ON r.position = t.owner
              JOIN address a ON a.position = t.owner
-             WHERE t.parameter = ?1 AND t.code = ?2 AND t.system = (SELECT number FROM word WHERE text = ?3)
-             ORDER BY r.last_updated, a.id LIMIT 10"
+             WHERE t.parameter = ?1 AND t.code = ?2 AND t.system = ?3 ORDER BY r.last_updated, a.id LIMIT 10"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params![parameter, value, system], |row| read(row, kind))?;
@@ -239,11 +241,11 @@ impl RecordView for Snapshot<'_> {
     }
 
     fn search(&self, search: &Search) -> Result<Found, StoreError> {
-        super::search::run(self.connection, search)
+        super::search::run(self, search)
     }
 
     fn compartment(&self, patient_id: &str) -> Result<Vec<StoredResource>, StoreError> {
-        let Some(patient) = numbers::address(self.connection, "Patient", patient_id)? else { return Ok(Vec::new()) };
+        let Some(patient) = self.address("Patient", patient_id)? else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT {COLUMNS}, w.text FROM resource r JOIN address a ON a.position = r.position
              JOIN word w ON w.number = r.kind WHERE r.patient = ?1
@@ -267,7 +269,7 @@ impl RecordView for Snapshot<'_> {
     }
 
     fn patients_with(&self, query: &FactQuery) -> Result<std::collections::BTreeSet<String>, StoreError> {
-        super::facts::patients_with(self.connection, query)
+        super::facts::patients_with(self, query)
     }
 
     fn patients_born(
@@ -275,10 +277,10 @@ impl RecordView for Snapshot<'_> {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<std::collections::BTreeSet<String>, StoreError> {
-        super::facts::patients_born(self.connection, from, to)
+        super::facts::patients_born(self, from, to)
     }
 
     fn all_patients(&self) -> Result<std::collections::BTreeSet<String>, StoreError> {
-        super::facts::all_patients(self.connection)
+        super::facts::all_patients(self)
     }
 }

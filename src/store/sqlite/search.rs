@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params_from_iter, types::Value};
 
 use super::keys::{self, Key};
-use super::numbers;
+use super::{Snapshot, numbers};
 use crate::fhir::search::{Criterion, Match, Prefix, Search};
 use crate::store::StoreError;
 use crate::store::records::{Found, StoredResource};
@@ -15,10 +15,11 @@ use crate::store::records::{Found, StoredResource};
 const FEW: usize = 2_000;
 
 /// Runs a search: total and one page, ordered by last update (newest first), then id.
-pub(super) fn run(connection: &Connection, search: &Search) -> Result<Found, StoreError> {
+pub(super) fn run(snapshot: &Snapshot<'_>, search: &Search) -> Result<Found, StoreError> {
+    let connection = snapshot.connection;
     let mut criteria = Vec::with_capacity(search.criteria.len());
     for criterion in &search.criteria {
-        criteria.push(wanted(connection, &search.kind, criterion)?);
+        criteria.push(wanted(snapshot, &search.kind, criterion)?);
     }
     let Some((rarest, met)) = rarest(connection, &criteria)? else { return among_all(connection, search, &criteria) };
     if met > FEW {
@@ -54,12 +55,12 @@ enum Wanted<'a> {
 }
 
 /// The values of a criterion that anything can have: a word without a number is in no resource.
-fn wanted<'a>(connection: &Connection, kind: &str, criterion: &'a Criterion) -> Result<Vec<Wanted<'a>>, StoreError> {
+fn wanted<'a>(snapshot: &Snapshot<'_>, kind: &str, criterion: &'a Criterion) -> Result<Vec<Wanted<'a>>, StoreError> {
     let mut any = Vec::with_capacity(criterion.any.len());
-    let parameter = numbers::parameter(connection, kind, &criterion.parameter)?;
+    let parameter = snapshot.parameter(kind, &criterion.parameter)?;
     for value in &criterion.any {
         if let Match::Id(id) = value {
-            any.extend(numbers::address(connection, kind, id)?.map(Wanted::Position));
+            any.extend(snapshot.address(kind, id)?.map(Wanted::Position));
             continue;
         }
         let Some(parameter) = parameter else { continue };
@@ -67,13 +68,11 @@ fn wanted<'a>(connection: &Connection, kind: &str, criterion: &'a Criterion) -> 
             Match::Id(_) => None,
             Match::Token { system: None, code } => Some(Wanted::Token { parameter, system: None, code }),
             Match::Token { system: Some(system), code } => {
-                numbers::word(connection, system)?.map(|system| Wanted::Token { parameter, system: Some(system), code })
+                snapshot.word(system)?.map(|system| Wanted::Token { parameter, system: Some(system), code })
             }
             Match::Text(start) => Some(Wanted::Text { parameter, start }),
             Match::Reference(target) => match target.split_once('/') {
-                Some((kind, id)) => {
-                    numbers::address(connection, kind, id)?.map(|target| Wanted::Reference { parameter, target })
-                }
+                Some((kind, id)) => snapshot.address(kind, id)?.map(|target| Wanted::Reference { parameter, target }),
                 None => None,
             },
             Match::Date { prefix, from, to } => {
