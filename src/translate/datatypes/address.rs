@@ -7,6 +7,8 @@ use super::time;
 use crate::config::Country;
 use crate::translate::build::{Context, Piece};
 
+const COUNTY: usize = 9;
+
 /// XAD → Address.
 pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
@@ -19,16 +21,16 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     {
         address.insert("text", json!(text));
     }
-    let lines: Vec<String> =
-        [street(piece), take(2), (context.setting.country == Country::Ca).then(|| take(8)).flatten()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let mut lines = street(piece);
+    lines.extend(take(2));
+    lines.extend((context.setting.country == Country::Ca).then(|| take(8)).flatten());
     if !lines.is_empty() {
         address.insert("line", json!(lines));
     }
-    for (element, part) in [("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)] {
-        if let Some(text) = take(part) {
+    let parts = [("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)];
+    for (element, part) in parts {
+        let text = if part == COUNTY { county(piece) } else { take(part) };
+        if let Some(text) = text {
             address.insert(element, json!(text));
         }
     }
@@ -44,11 +46,18 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     Some(Value::Object(address))
 }
 
-/// SAD: street address, street name, dwelling number.
-fn street(piece: &Piece<'_>) -> Option<String> {
+/// SAD: street address, street name, dwelling number, each a line (HL7 v2-to-FHIR guide, SAD[Address]).
+fn street(piece: &Piece<'_>) -> Vec<String> {
     let sad = piece.component(1);
-    let parts: Vec<String> = (1..=sad.len()).filter_map(|part| sad.take(part)).collect();
-    clean(&parts.join(" "))
+    (1..=sad.len()).filter_map(|part| sad.take(part)).filter_map(|text| clean(&text)).collect()
+}
+
+/// The county: since version 2.7 a code with its name. The name, else the code.
+fn county(piece: &Piece<'_>) -> Option<String> {
+    let coded = piece.component(COUNTY);
+    let text = coded.take(2).or_else(|| coded.take(1)).and_then(|text| clean(&text))?;
+    coded.book_all();
+    Some(text)
 }
 
 /// Table 0190.

@@ -54,7 +54,27 @@ pub(crate) fn language(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> O
     if let Some(display) = piece.take(2).and_then(|text| clean(&text)) {
         coding["display"] = json!(display);
     }
-    build(vec![coding], None)
+    let text = piece.take(ORIGINAL_TEXT).and_then(|text| clean(&text));
+    build(std::iter::once(coding).chain(other_language(row, context, piece)).collect(), text)
+}
+
+/// What the alternate code of a language says: BCP 47 where the table knows it.
+fn other_language(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let [code, display, system, _] = TRIPLETS[1];
+    let Some((known, address)) = piece.get(code).and_then(|source| entry(row, context, &source)) else {
+        return source_coding(context, piece, TRIPLETS[1]);
+    };
+    for part in [code, display, system] {
+        piece.book(part);
+    }
+    let mut coding = Map::new();
+    if let Some(address) = address {
+        coding.insert("system", json!(address));
+    }
+    coding.insert("code", json!(known));
+    let mut coding = Value::Object(coding);
+    name(context, &mut coding);
+    Some(coding)
 }
 
 /// → CodeableConcept with the codings of the source only.
@@ -167,9 +187,13 @@ pub(crate) fn boolean(piece: &Piece<'_>) -> Option<Value> {
 }
 
 fn look_up(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<(String, Option<String>)> {
+    entry(row, context, &piece.get(1)?)
+}
+
+/// What the row's table has for a code of the source: its code, and the system of it.
+fn entry(row: &Row, context: &Context<'_>, source: &str) -> Option<(String, Option<String>)> {
     let table = context.rules.table(row.table.as_ref()?.get_ref())?;
-    let source = piece.get(1)?;
-    let code = table.codes.get(&source).or_else(|| table.codes.get(&source.to_uppercase()));
+    let code = table.codes.get(source).or_else(|| table.codes.get(&source.to_uppercase()));
     let code = code.or_else(|| table.codes.get(&source.to_lowercase()))?;
     Some((code.clone(), table.system.clone()))
 }
@@ -185,6 +209,13 @@ fn from_table(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Val
     let mut coding = Value::Object(coding);
     name(context, &mut coding);
     Some(coding)
+}
+
+/// A code of one of HL7's tables, in the words of the table.
+pub(crate) fn table_coding(context: &Context<'_>, table: &str, code: &str) -> Value {
+    let mut coding = json!({"system": format!("{}{table}", crate::fhir::systems::V2), "code": code});
+    name(context, &mut coding);
+    coding
 }
 
 /// The coding at a triplet, booked; `None` if it has no code.

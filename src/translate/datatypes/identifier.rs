@@ -111,7 +111,7 @@ pub(crate) fn coded(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
 
 /// HD → uri: its own where it has one, else one within the institution's namespace.
 pub(crate) fn uri(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    let universal = super::organization::universal(piece);
+    let universal = super::organization::universal(context, piece);
     let address = universal.filter(|identifier| identifier.get("system").is_some());
     if let Some(address) = address.and_then(|identifier| identifier.get("value").cloned()) {
         return Some(address);
@@ -191,7 +191,8 @@ pub(crate) fn dicom_uid(piece: &Piece<'_>) -> Option<Value> {
 /// EI, EIP or a plain number → Identifier. The issuer of EI names the system; else `value` of the row does, as an address
 /// or as a name within the institution's namespace.
 pub(crate) fn ei(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    let inner = piece.component(1);
+    // A row for one identifier of EIP has its parts in hand.
+    let inner = if row.component.is_some() { *piece } else { piece.component(1) };
     let value = inner.take(1).and_then(|text| clean(&text))?;
     // EIP has the placer's identifier, issuer and all, inside its first component.
     let issuer = if inner.get(2).is_some() || inner.get(3).is_some() { inner } else { *piece };
@@ -199,6 +200,9 @@ pub(crate) fn ei(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
     let system = match (&row.value, &hd) {
         (_, [_, Some(universal), kind]) if is_oid(universal) && kind.as_deref().is_none_or(|kind| kind == "ISO") => {
             format!("urn:oid:{universal}")
+        }
+        (_, [_, Some(universal), _]) if uuid::Uuid::try_parse(universal).is_ok() => {
+            format!("urn:uuid:{}", universal.to_ascii_lowercase())
         }
         (Some(Value::String(address)), _) if address.contains(':') => address.to_string(),
         (_, [Some(name), ..]) => context.setting.identifier_system(name),

@@ -89,11 +89,11 @@ fn representation(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
 /// Table 0200.
 fn name_use(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
     let code = match piece.get(part)?.as_str() {
-        "L" => "official",
+        "L" | "R" => "official",
         "D" => "usual",
         "M" => "maiden",
         "N" => "nickname",
-        "S" => "anonymous",
+        "S" | "MSK" => "anonymous",
         "T" | "TEMP" => "temp",
         "BAD" => "old",
         _ => return None,

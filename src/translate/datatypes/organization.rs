@@ -53,7 +53,7 @@ fn of_code(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
 /// HD: the application, facility or authority of that name.
 pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
     let name = hd.take(1).and_then(|text| clean(&text));
-    let universal = universal(hd);
+    let universal = universal(context, hd);
     if name.is_none() && universal.is_none() {
         return None;
     }
@@ -72,13 +72,12 @@ pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
 }
 
 /// HD-2 and HD-3 as an Identifier: an address where it is one, else a value of its kind.
-pub(crate) fn universal(hd: &Piece<'_>) -> Option<Value> {
+pub(crate) fn universal(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
     let universal = hd.take(2).and_then(|text| clean(&text))?;
     let kind = hd.take(3);
     let mut identifier = Map::new();
     if let Some(kind) = kind.as_deref().filter(|kind| is_code(kind)) {
-        let coding = json!({"system": format!("{}0301", crate::fhir::systems::V2), "code": kind});
-        identifier.insert("type", json!({"coding": [coding]}));
+        identifier.insert("type", json!({"coding": [super::coded::table_coding(context, "0301", kind)]}));
     }
     let is_address = universal.starts_with("http://") || universal.starts_with("https://");
     let address = if is_oid(&universal) {

@@ -15,6 +15,9 @@ const PHYSICAL_TYPE: &str = "http://terminology.hl7.org/CodeSystem/location-phys
 const LEVELS: [(usize, Option<&str>); 6] =
     [(4, Some("si")), (7, Some("bu")), (8, Some("lvl")), (1, None), (2, Some("ro")), (3, Some("bd"))];
 
+/// PL.1.
+const POINT_OF_CARE: usize = 1;
+
 /// → Reference(Location). `value` of the row names the type where it is not PL: `HD`, `DLD`.
 pub(crate) fn location(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     match row.value.as_ref().and_then(Value::as_str) {
@@ -26,9 +29,8 @@ pub(crate) fn location(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> O
 
 fn of_levels(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let description = piece.component(9).take(1).and_then(|text| clean(&text));
-    for part in [5, 6] {
-        piece.book(part);
-    }
+    piece.book(5);
+    let mut kind = piece.component(6).take(1).filter(|code| super::coded::is_code(code));
     let mut path: Vec<String> = Vec::new();
     let mut above: Option<String> = None;
     let last = LEVELS.iter().rposition(|(part, _)| piece.component(*part).get(1).is_some());
@@ -42,8 +44,14 @@ fn of_levels(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
         {
             place.insert("description", json!(text));
         }
-        if let Some(universal) = super::organization::universal(&hd) {
+        if let Some(universal) = super::organization::universal(context, &hd) {
             place.insert("identifier", json!([universal]));
+        }
+        // PL.6 says what the point of care is (table 0305); without one, what the smallest place is.
+        if (*part == POINT_OF_CARE || Some(at) == last)
+            && let Some(code) = kind.take()
+        {
+            place.insert("type", json!([{"coding": [super::coded::table_coding(context, "0305", &code)]}]));
         }
         above = Some(made(context, &path.join("\u{1e}"), &name, *sort, above, place));
     }
@@ -64,7 +72,7 @@ fn of_levels(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
 /// HD, or the code of DLD: a place of which only the name is known.
 fn site(context: &Context<'_>, piece: &Piece<'_>, part: usize) -> Option<Value> {
     let code = piece.take(part).and_then(|text| clean(&text))?;
-    let universal = super::organization::universal(piece);
+    let universal = super::organization::universal(context, piece);
     let mut place = Map::new();
     if let Some(universal) = universal {
         place.insert("identifier", json!([universal]));
