@@ -112,11 +112,13 @@ pub(crate) fn coded(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
 /// HD → uri: its own where it has one, else one within the institution's namespace.
 pub(crate) fn uri(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let universal = super::organization::universal(context, piece);
-    let address = universal.filter(|identifier| identifier.get("system").is_some());
-    if let Some(address) = address.and_then(|identifier| identifier.get("value").cloned()) {
-        return Some(address);
+    let value = universal.as_ref().and_then(|identifier| identifier.get("value").cloned());
+    if universal.is_some_and(|identifier| identifier.get("system").is_some()) {
+        return value;
     }
-    let name = piece.take(1).and_then(|text| clean(&text))?;
+    // An id that is no address of its own, as a host name, is one of the institution's as well as a name is.
+    let own = value.as_ref().and_then(Value::as_str).map(str::to_owned);
+    let name = piece.take(1).and_then(|text| clean(&text)).or(own)?;
     let kind = row.value.as_ref().and_then(Value::as_str).unwrap_or("application");
     Some(json!(context.setting.identifier_system(&format!("{kind}-{name}"))))
 }
