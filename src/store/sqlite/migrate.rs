@@ -7,8 +7,10 @@ use crate::store::StoreError;
 /// A step of the schema: statements, and what no statement can do.
 struct Migration {
     sql: &'static str,
-    then: Option<fn(&Connection) -> Result<(), StoreError>>,
+    then: Option<Then>,
 }
+
+type Then = fn(&Connection) -> Result<(), StoreError>;
 
 const fn sql(sql: &'static str) -> Migration {
     Migration { sql, then: None }
