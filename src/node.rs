@@ -215,7 +215,8 @@ impl Node {
         stop: &watch::Receiver<bool>,
     ) -> Result<(), NodeError> {
         let here = &self.parts.here;
-        let app = routes::inside(PageState::new(here.clone(), Arc::clone(&self.wake), config));
+        let pages = PageState::new(here.clone(), Arc::clone(&self.wake), config);
+        let app = routes::inside(pages, self.parts.intake.catalog);
         let work = listen::serve_inside(listener, &here.identity, config.inside.clone(), app, stop.clone())?;
         self.run("the inside door", work);
         Ok(())

@@ -23,19 +23,20 @@ use crate::cohort::answer::CohortPolicy;
 use crate::exchange::Institution;
 use crate::exchange::endpoints::{ExchangeState, OutsideUrl};
 use crate::fault::Kind;
+use crate::harmonise::Catalog;
 use crate::server::health;
 use crate::server::problem::Problem;
 use crate::web::PageState;
 use crate::web::frame::not_found;
 
-/// The inside door: people and local systems.
-pub fn inside(pages: PageState) -> Router {
+/// The inside door: people and local systems, whose records are harmonised by `catalog`.
+pub fn inside(pages: PageState, catalog: &'static Catalog) -> Router {
     Router::new()
         .merge(crate::web::router(pages.clone()))
         .merge(crate::intake::pages::router(pages.clone()))
         .merge(crate::referral::pages::router(pages.clone()))
         .merge(crate::cohort::pages::router(pages.clone()))
-        .merge(crate::fhir_api::router(pages.here.clone()))
+        .merge(crate::fhir_api::router(pages.here.clone(), catalog))
         .route("/health", get(health::live))
         .route("/ready", get(health::ready).with_state(pages.here.clone()))
         .route("/metrics", any(not_built))

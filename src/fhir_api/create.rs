@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
+use super::code_maps::CodeMaps;
 use super::transaction::{self, Sent};
 use super::{json_body, known_type, resource_response};
 use crate::access::permit::{Permission, check};
@@ -20,6 +21,7 @@ use crate::web::bearer::Bearer;
 pub(super) async fn create(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
+    State(maps): State<CodeMaps>,
     Path(kind): Path<String>,
     headers: HeaderMap,
     WholeBody(body): WholeBody,
@@ -35,7 +37,7 @@ pub(super) async fn create(
         request["ifNoneExist"] = json!(condition);
     }
     let one = bundle::of("transaction", vec![json!({"resource": resource, "request": request})]);
-    let outcomes = transaction::commit(&here, &staff, one, Origin::default(), Sent::Resource).await?;
+    let outcomes = transaction::commit(&here, &maps, &staff, one, Origin::default(), Sent::Resource).await?;
     let written = outcomes.into_iter().next().ok_or_else(|| Problem::new(Kind::Internal, "nothing was created"))?;
     let status = if written.done == Done::Created { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/fhir/{}/{}/_history/{}", written.kind, written.id, written.version);

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::code_maps::CONCEPT_MAP;
 use super::value_response;
 use crate::exchange::Institution;
 use crate::fhir::structure;
@@ -42,11 +43,17 @@ fn resource(kind: &str) -> Value {
                 .map(|parameter| json!({"name": parameter.name, "type": parameter.kind.as_str()})),
         )
         .collect();
-    json!({
+    let mut resource = json!({
         "type": kind,
         "interaction": [{"code": "read"}, {"code": "vread"}, {"code": "create"}, {"code": "search-type"}],
         "versioning": "versioned",
         "conditionalCreate": true,
         "searchParam": parameters,
-    })
+    });
+    if kind == CONCEPT_MAP {
+        resource["documentation"] = json!(
+            "The code maps that this node goes by are read and searched before those of the record; they are not written here."
+        );
+    }
+    resource
 }

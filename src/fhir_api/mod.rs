@@ -1,6 +1,7 @@
 //! FHIR R4 at `/fhir` for local systems: one file per interaction (<https://hl7.org/fhir/R4/http.html>).
 //! Interactions that are not served answer 501 with an OperationOutcome; `/fhir/metadata` tells exactly what is there.
 
+mod code_maps;
 mod create;
 mod metadata;
 mod read;
@@ -9,6 +10,7 @@ mod transaction;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::FromRef;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,20 +19,42 @@ use serde_json::Value;
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::{self, structure};
+use crate::harmonise::Catalog;
 use crate::server::problem::{FHIR_JSON, Problem};
 use crate::store::records::StoredResource;
+use code_maps::CodeMaps;
 
-/// The FHIR API of an institution.
-pub fn router(here: Institution) -> Router {
+/// What the interactions work with.
+#[derive(Clone)]
+struct Api {
+    here: Institution,
+    maps: CodeMaps,
+}
+
+impl FromRef<Api> for Institution {
+    fn from_ref(api: &Api) -> Self {
+        api.here.clone()
+    }
+}
+
+impl FromRef<Api> for CodeMaps {
+    fn from_ref(api: &Api) -> Self {
+        api.maps.clone()
+    }
+}
+
+/// The FHIR API of an institution. What is written by it is harmonised by `catalog`, the hospital's own code maps included,
+/// and its code maps are served as ConceptMaps.
+pub fn router(here: Institution, catalog: &'static Catalog) -> Router {
     let interactions = Router::new()
         .route("/", post(transaction::transaction).fallback(not_served))
         .route("/metadata", get(metadata::capabilities).fallback(not_served))
         .route("/{type}", get(search::search).post(create::create).fallback(not_served))
         .route("/{type}/_search", post(search::search_by_post).fallback(not_served))
-        .route("/{type}/{id}", get(read::read).fallback(not_served))
+        .route("/{type}/{id}", get(read::read).fallback(read::unwritten))
         .route("/{type}/{id}/_history/{version}", get(read::vread).fallback(not_served))
         .fallback(not_served)
-        .with_state(here);
+        .with_state(Api { here, maps: CodeMaps::of(catalog) });
     Router::new().nest("/fhir", interactions)
 }
 

@@ -4,7 +4,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{known_type, resource_response};
+use super::code_maps::{CONCEPT_MAP, CodeMaps, read_only};
+use super::{known_type, not_served, resource_response, value_response};
 use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
@@ -15,13 +16,27 @@ use crate::web::bearer::Bearer;
 pub(super) async fn read(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
+    State(maps): State<CodeMaps>,
     Path((kind, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::ReadRecord)?;
     known_type(&kind)?;
+    if kind == CONCEPT_MAP
+        && let Some(map) = maps.read(&id)
+    {
+        return Ok(value_response(StatusCode::OK, map));
+    }
     let name = format!("{kind}/{id}");
     let found = here.store.read(move |view| view.resource(&kind, &id)).await?;
     found.map(|resource| resource_response(StatusCode::OK, resource)).ok_or_else(|| unknown(&name))
+}
+
+/// Other methods at `/fhir/{type}/{id}`: none is served, and a code map never will be written.
+pub(super) async fn unwritten(State(maps): State<CodeMaps>, Path((kind, id)): Path<(String, String)>) -> Problem {
+    if kind == CONCEPT_MAP && maps.read(&id).is_some() {
+        return read_only(&id);
+    }
+    not_served().await
 }
 
 /// `GET /fhir/{type}/{id}/_history/{version}`

@@ -7,13 +7,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::code_maps::{CONCEPT_MAP, CodeMaps};
 use super::{known_type, value_response};
 use crate::access::Staff;
 use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::search::{Criterion, Match, Prefix, Search};
-use crate::fhir::{bundle, dates};
+use crate::fhir::{self, bundle, dates};
 use crate::harmonise::search_keys;
 use crate::records::parameters::{self, ParameterType};
 use crate::server::body::WholeBody;
@@ -33,48 +34,62 @@ const FURTHEST: usize = 1_000_000;
 pub(super) async fn search(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
+    State(maps): State<CodeMaps>,
     Path(kind): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    run(&here, &staff, kind, query.unwrap_or_default()).await
+    run(&here, &maps, &staff, kind, query.unwrap_or_default()).await
 }
 
 /// `POST /fhir/{type}/_search`
 pub(super) async fn search_by_post(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
+    State(maps): State<CodeMaps>,
     Path(kind): Path<String>,
     WholeBody(body): WholeBody,
 ) -> Result<Response, Problem> {
     let query = String::from_utf8(body.to_vec()).map_err(|_| Problem::new(Kind::Malformed, "the form is not UTF-8"))?;
-    run(&here, &staff, kind, query).await
+    run(&here, &maps, &staff, kind, query).await
 }
 
-async fn run(here: &Institution, staff: &Staff, kind: String, query: String) -> Result<Response, Problem> {
+async fn run(
+    here: &Institution,
+    maps: &CodeMaps,
+    staff: &Staff,
+    kind: String,
+    query: String,
+) -> Result<Response, Problem> {
     check(staff, Permission::ReadRecord)?;
     known_type(&kind)?;
     let pairs = form_pairs(&query)?;
     let search = parse(kind, &pairs)?;
-    let asked = search.clone();
+    // Code maps come before the ConceptMaps of the record, and pages go over both.
+    let maps = if search.kind == CONCEPT_MAP { maps.search(&search) } else { Vec::new() };
+    let on_page: Vec<&Value> = maps.iter().skip(search.offset).take(search.count).copied().collect();
+    let wanted = search.count - on_page.len();
+    let asked = Search { offset: search.offset.saturating_sub(maps.len()), count: wanted.max(1), ..search.clone() };
     let found = here.store.read(move |view| view.search(&asked)).await?;
-    let shown = found.resources.len();
-    let entries = found
-        .resources
-        .into_iter()
-        .map(|resource| {
-            let content: Value = serde_json::from_str(&resource.json)
-                .map_err(|_| Problem::new(Kind::Internal, format!("{}/{} is damaged", resource.kind, resource.id)))?;
-            Ok(json!({
-                "fullUrl": format!("{}/{}/{}", here.config.namespace, resource.kind, resource.id),
-                "resource": content,
-                "search": {"mode": "match"},
-            }))
-        })
-        .collect::<Result<Vec<_>, Problem>>()?;
+    let of_map = on_page.into_iter().map(|map| Ok(entry(here, CONCEPT_MAP, fhir::id(map).unwrap_or_default(), map)));
+    let of_record = found.resources.into_iter().take(wanted).map(|resource| {
+        let content: Value = serde_json::from_str(&resource.json)
+            .map_err(|_| Problem::new(Kind::Internal, format!("{}/{} is damaged", resource.kind, resource.id)))?;
+        Ok(entry(here, &resource.kind, &resource.id, &content))
+    });
+    let entries = of_map.chain(of_record).collect::<Result<Vec<_>, Problem>>()?;
+    let (shown, total) = (entries.len(), found.total + maps.len() as u64);
     let mut answer = bundle::of("searchset", entries);
-    answer["total"] = json!(found.total);
-    answer["link"] = links(&search, &pairs, shown, found.total);
+    answer["total"] = json!(total);
+    answer["link"] = links(&search, &pairs, shown, total);
     Ok(value_response(StatusCode::OK, &answer))
+}
+
+fn entry(here: &Institution, kind: &str, id: &str, content: &Value) -> Value {
+    json!({
+        "fullUrl": format!("{}/{kind}/{id}", here.config.namespace),
+        "resource": content,
+        "search": {"mode": "match"},
+    })
 }
 
 fn form_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::code_maps::CodeMaps;
 use super::{json_body, value_response};
 use crate::access::Staff;
 use crate::access::permit::{Permission, check};
@@ -27,6 +28,7 @@ const ATTEMPTS: usize = 5;
 pub(super) async fn transaction(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
+    State(maps): State<CodeMaps>,
     headers: HeaderMap,
     WholeBody(body): WholeBody,
 ) -> Result<Response, Problem> {
@@ -35,7 +37,7 @@ pub(super) async fn transaction(
     if transaction.get("type").and_then(Value::as_str) == Some("batch") {
         return Err(Problem::new(Kind::NotSupported, "batch is not served by this release; send a transaction"));
     }
-    let outcomes = commit(&here, &staff, transaction, Origin::default(), Sent::Transaction).await?;
+    let outcomes = commit(&here, &maps, &staff, transaction, Origin::default(), Sent::Transaction).await?;
     let entries = outcomes.iter().map(response_entry).collect();
     Ok(value_response(StatusCode::OK, &bundle::of("transaction-response", entries)))
 }
@@ -61,16 +63,17 @@ pub(super) enum Sent {
 /// Commits a transaction for `staff`, with its audit entry.
 pub(super) async fn commit(
     here: &Institution,
+    maps: &CodeMaps,
     staff: &Staff,
     mut transaction: Value,
     origin: Origin,
     sent: Sent,
 ) -> Result<Vec<EntryOutcome>, Problem> {
-    let (here, staff) = (here.clone(), staff.clone());
+    let (here, maps, staff) = (here.clone(), maps.clone(), staff.clone());
     let work = tokio::task::spawn_blocking(move || {
+        maps.unwritten(&transaction)?;
         // Every way into the record harmonises: a cohort question must find what came by this door too.
-        let catalog = harmonise::builtin().map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
-        harmonise::harmonise_bundle(catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
+        harmonise::harmonise_bundle(maps.catalog, &HarmoniseSetting::from(here.config.as_ref()), &mut transaction);
         commit_now(&here, &staff, &transaction, &origin, sent)
     });
     work.await.map_err(|_| Problem::new(Kind::Internal, "the transaction was interrupted"))?

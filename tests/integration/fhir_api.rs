@@ -172,6 +172,79 @@ async fn digits_are_kept() {
     }
 }
 
+/// A code map of the hospital's own, from a laboratory's codes.
+fn site_map(system: &str) -> Value {
+    json!({"resourceType": "ConceptMap", "id": "lab", "status": "active", "group": [
+        {"source": system, "target": "http://loinc.org", "element": [
+            {"code": "GLU", "target": [{"code": "14749-6", "equivalence": "equivalent"}]}]}]})
+}
+
+#[tokio::test]
+async fn the_hospitals_own_code_maps_hold_for_what_is_written_here() {
+    let local = "https://bayview.example/fhir/CodeSystem/LAB";
+    let site = Site::canada("bayview");
+    site.write("maps/lab.json", site_map(local).to_string().as_bytes());
+    let site = site.with(|config| config.intake.code_maps = vec!["maps".into()]);
+    let node = site.serve().await;
+    let system = System::new(&site, &node, "system");
+    let subject = system.create(&patient("Lefebvre", "1", "1979-03-16")).await;
+    let result = |code: &str| {
+        json!({"resourceType": "Observation", "status": "final",
+            "code": {"coding": [{"system": local, "code": code}]}, "subject": {"reference": format!("Patient/{subject}")},
+            "valueQuantity": {"value": 5.5, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"}})
+    };
+    let created = system.post("/fhir/Observation", result("GLU").to_string()).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    assert_eq!(created.json()["code"]["coding"][1]["code"], "14749-6");
+    let unknown = system.post("/fhir/Observation", result("GLX").to_string()).await;
+    assert_eq!(unknown.json()["code"]["coding"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn code_maps_are_read_and_searched_and_not_written() {
+    let site = Site::canada("bayview");
+    site.write("maps/lab.json", site_map("https://bayview.example/fhir/CodeSystem/LAB").to_string().as_bytes());
+    let site = site.with(|config| config.intake.code_maps = vec!["maps".into()]);
+    let node = site.serve().await;
+    let system = System::new(&site, &node, "system");
+    for id in ["jlac10-to-loinc", "lab"] {
+        let read = system.get(&format!("/fhir/ConceptMap/{id}")).await;
+        assert_eq!(read.status, 200, "{}", read.text);
+        assert_eq!(read.json()["id"], id);
+        let update = json!([{"resource": {"resourceType": "ConceptMap", "id": id, "status": "active"},
+            "request": {"method": "PUT", "url": format!("ConceptMap/{id}")}}]);
+        system.post("/fhir", transaction(update)).await.refused(501, "not-supported", "read only");
+        let put = system.send(Method::PUT, &format!("/fhir/ConceptMap/{id}"), &[("content-type", FHIR)], "{}").await;
+        put.refused(501, "not-supported", "read only");
+    }
+    system.get("/fhir/ConceptMap/none").await.refused(404, "not-found", "ConceptMap/none");
+    let built_in = system.get("/fhir/ConceptMap").await.total();
+    // One that is kept as a record stands behind those that the node goes by.
+    let kept = system.create(&json!({"resourceType": "ConceptMap", "status": "draft"})).await;
+    let all = system.get("/fhir/ConceptMap?_count=1000").await;
+    assert_eq!(all.total(), built_in + 1);
+    let ids = |answer: &Answer| -> Vec<String> {
+        let bundle = answer.json();
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let every = ids(&all);
+    assert_eq!(every.last(), Some(&kept));
+    let mut paged = Vec::new();
+    for offset in (0..every.len()).step_by(2) {
+        let page = system.get(&format!("/fhir/ConceptMap?_count=2&_offset={offset}")).await;
+        assert_eq!(page.total(), every.len() as u64);
+        assert_eq!(page.json()["link"].as_array().unwrap().len(), if offset + 2 < every.len() { 2 } else { 1 });
+        paged.extend(ids(&page));
+    }
+    assert_eq!(paged, every);
+    assert_eq!(ids(&system.get(&format!("/fhir/ConceptMap?_id=lab,{kept}")).await), ["lab".to_owned(), kept]);
+    let capabilities = system.get("/fhir/metadata").await.json();
+    let resources = capabilities["rest"][0]["resource"].as_array().unwrap();
+    let told = resources.iter().find(|resource| resource["type"] == "ConceptMap").unwrap();
+    assert!(told["documentation"].as_str().unwrap().contains("not written"));
+}
+
 #[tokio::test]
 async fn searches_by_text_token_date_and_page() {
     let site = Site::canada("bayview");
