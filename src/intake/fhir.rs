@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::receive::{Incoming, receive};
-use super::{Intake, IntakeError, Summary, Tell, folder};
+use super::{Intake, IntakeError, Summary, Tell, folder, provenance};
 use crate::fhir::{self, bundle};
 use crate::translate::losses::LossReport;
 use crate::translate::{Refused, RefusedCode, Translated};
@@ -70,7 +70,11 @@ fn take(intake: &Intake, summary: &mut Summary, source: &str, raw: &[u8], only_n
         return Ok(());
     }
     let incoming = Incoming { channel: "fhir", source, raw };
-    summary.count(&receive(intake, incoming, as_transaction(raw))?);
+    let mut translation = as_transaction(raw);
+    if let Ok(taken) = &mut translation {
+        provenance::add(&mut taken.bundle, &taken.kind, raw, &intake.setting);
+    }
+    summary.count(&receive(intake, incoming, translation)?);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::store::records::{ResourceWrite, StoredResource};
 use crate::store::{Change, Expect, StoreError, View};
 use crate::translate::Amendment;
 
-/// Entries of one bundle at most.
+/// Entries of one bundle at most, the Provenance of a file among them.
 pub const MAX_ENTRIES: usize = 5_000;
 
 /// Where a bundle comes from.

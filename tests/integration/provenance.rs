@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::process::Site;
 
@@ -51,4 +51,63 @@ fn messages_and_rows_are_proven_by_the_bytes_that_are_kept() {
         assert_eq!(targets, written, "{}", message.kind);
         assert!(!written.is_empty());
     }
+}
+
+#[test]
+fn resources_of_fhir_files_are_proven_by_the_bytes_beside_the_provenance_that_a_file_brings() {
+    let site = Site::canada("provenance");
+    let own = json!({"resourceType": "Provenance", "id": "own", "target": [{"reference": "Patient/p"}],
+        "recorded": "2026-11-01T08:00:00Z", "agent": [{"who": {"display": "Clinic"}}],
+        "entity": [{"role": "source", "what": {"identifier": {"value": "urn:sha256:00"}}}]});
+    let observation = |text: &str| {
+        json!({"resourceType": "Observation", "status": "final", "code": {"text": text},
+            "subject": {"reference": "Patient/p"}})
+    };
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"resource": {"resourceType": "Patient", "id": "p"}, "request": {"method": "PUT", "url": "Patient/p"}},
+        {"fullUrl": "urn:uuid:11111111-1111-4111-8111-111111111111", "resource": observation("pulse"),
+            "request": {"method": "POST", "url": "Observation"}},
+        {"resource": observation("weight"), "request": {"method": "POST", "url": "Observation"}},
+        {"resource": own, "request": {"method": "PUT", "url": "Provenance/own"}}]});
+    let lines = format!(
+        "{}\n{}\n",
+        json!({"resourceType": "Patient", "id": "q"}),
+        json!({"resourceType": "Provenance", "id": "lone", "target": [{"reference": "Patient/q"}],
+            "recorded": "2026-11-01T08:00:00Z", "agent": [{"who": {"display": "Clinic"}}]}),
+    );
+    let file = site.write("feed/all.json", bundle.to_string().as_bytes());
+    site.write("feed/lines.ndjson", lines.as_bytes());
+    site.run(&["import", "fhir", file.parent().unwrap().to_str().unwrap()]).good();
+    let messages = site.messages();
+    assert_eq!(messages.len(), 3);
+    let mut proven_by_own = 0;
+    for message in &messages {
+        let mut written: Vec<String> = serde_json::from_str(&message.resources).unwrap();
+        let (provenances, mut others): (Vec<String>, Vec<String>) =
+            written.drain(..).partition(|name| name.starts_with("Provenance/"));
+        others.sort();
+        let digest = format!("urn:sha256:{}", message.sha256);
+        let mut linked = Vec::new();
+        for name in provenances {
+            let id = name.trim_start_matches("Provenance/").to_owned();
+            let stored = site.read(|view| view.resource("Provenance", &id)).unwrap();
+            let provenance: Value = serde_json::from_str(&stored.json).unwrap();
+            if provenance["agent"][0]["who"]["display"] == "Clinic" {
+                assert_eq!(provenance["recorded"], "2026-11-01T08:00:00Z");
+                proven_by_own += 1;
+                continue;
+            }
+            assert_eq!(provenance["entity"][0]["what"]["identifier"]["value"], digest);
+            assert!(provenance["recorded"].is_string());
+            let targets = provenance["target"].as_array().unwrap().iter();
+            linked.extend(targets.map(|target| target["reference"].as_str().unwrap().to_owned()));
+        }
+        linked.sort();
+        assert_eq!(linked, others, "{}", message.source);
+    }
+    assert_eq!(proven_by_own, 2);
+    // The same file again says nothing new.
+    let again = site.run(&["import", "fhir", file.to_str().unwrap()]).good();
+    assert_eq!(again["resources"], 0, "{again}");
+    assert_eq!((site.count("Observation"), site.count("Provenance")), (2, 4));
 }
