@@ -65,6 +65,7 @@ mod ssmix2_orders;
 mod stopping;
 mod store_contract;
 mod structure;
+mod tests_page;
 mod translate;
 mod translate_conformance;
 mod translate_properties;
