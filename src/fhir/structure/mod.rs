@@ -77,6 +77,37 @@ pub fn has_element(kind: &str, name: &str) -> bool {
     table::table().named(kind).is_some_and(|kind| kind.key(name).is_some())
 }
 
+/// An element as a type's definition has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defined {
+    /// What it holds: data types, `Resource`, or the type that a group of elements is (`Patient.contact`).
+    pub types: Vec<&'static str>,
+    /// Whether it is a list in JSON.
+    pub is_list: bool,
+    /// Whether the name is that of a choice of types (`value`), which JSON does not spell so.
+    pub is_choice: bool,
+}
+
+/// The element of a type, or of a group of elements, by its name in JSON (`valueQuantity`, `_birthDate`) or as a choice of
+/// types (`value`).
+pub fn element(kind: &str, name: &str) -> Option<Defined> {
+    let table = table::table();
+    let kind = table.named(kind)?;
+    if let Some(key) = kind.key(name) {
+        let is_list = kind.element(key)?.is_list;
+        return Some(Defined { types: vec![table.type_name(key.content)?], is_list, is_choice: false });
+    }
+    if let Some(primitive) = name.strip_prefix('_').and_then(|name| kind.key(name)) {
+        // What a primitive has beside its value.
+        let is_list = kind.element(primitive)?.is_list;
+        let is_primitive = matches!(primitive.content, table::Content::Primitive(_));
+        return is_primitive.then(|| Defined { types: vec!["Element"], is_list, is_choice: false });
+    }
+    let (types, is_list) = kind.choice(name)?;
+    let types = types.iter().filter_map(|content| table.type_name(*content)).collect();
+    Some(Defined { types, is_list, is_choice: true })
+}
+
 /// Whether R4 has a resource type of this name.
 pub fn is_type(name: &str) -> bool {
     types().binary_search(&name).is_ok()

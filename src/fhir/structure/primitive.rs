@@ -31,32 +31,39 @@ pub(super) enum Primitive {
     Xhtml,
 }
 
+/// The names of the types.
+const NAMES: [(&str, Primitive); 20] = [
+    ("base64Binary", Primitive::Base64Binary),
+    ("boolean", Primitive::Boolean),
+    ("canonical", Primitive::Canonical),
+    ("code", Primitive::Code),
+    ("date", Primitive::Date),
+    ("dateTime", Primitive::DateTime),
+    ("decimal", Primitive::Decimal),
+    ("id", Primitive::Id),
+    ("instant", Primitive::Instant),
+    ("integer", Primitive::Integer),
+    ("markdown", Primitive::Markdown),
+    ("oid", Primitive::Oid),
+    ("positiveInt", Primitive::PositiveInt),
+    ("string", Primitive::Text),
+    ("time", Primitive::Time),
+    ("unsignedInt", Primitive::UnsignedInt),
+    ("uri", Primitive::Uri),
+    ("url", Primitive::Url),
+    ("uuid", Primitive::Uuid),
+    ("xhtml", Primitive::Xhtml),
+];
+
 impl Primitive {
     /// By its name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "base64Binary" => Self::Base64Binary,
-            "boolean" => Self::Boolean,
-            "canonical" => Self::Canonical,
-            "code" => Self::Code,
-            "date" => Self::Date,
-            "dateTime" => Self::DateTime,
-            "decimal" => Self::Decimal,
-            "id" => Self::Id,
-            "instant" => Self::Instant,
-            "integer" => Self::Integer,
-            "markdown" => Self::Markdown,
-            "oid" => Self::Oid,
-            "positiveInt" => Self::PositiveInt,
-            "string" => Self::Text,
-            "time" => Self::Time,
-            "unsignedInt" => Self::UnsignedInt,
-            "uri" => Self::Uri,
-            "url" => Self::Url,
-            "uuid" => Self::Uuid,
-            "xhtml" => Self::Xhtml,
-            _ => return None,
-        })
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, primitive)| *primitive)
+    }
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, primitive)| *primitive == self).map_or("", |(name, _)| name)
     }
 
     /// The JSON that its values are, for people.

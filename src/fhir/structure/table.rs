@@ -114,6 +114,15 @@ impl Table {
         self.types.get(*self.by_name.get(name)?)
     }
 
+    /// The name of what an element holds.
+    pub(super) fn type_name(&self, content: Content) -> Option<&'static str> {
+        match content {
+            Content::Primitive(primitive) => Some(primitive.name()),
+            Content::Complex(id) => Some(self.get(id)?.name),
+            Content::Resource => Some("Resource"),
+        }
+    }
+
     /// A value set by its place.
     pub(super) fn set(&self, set: usize) -> Option<&CodeSet> {
         self.sets.get(set)
@@ -324,6 +333,14 @@ impl Type {
     /// The element of a key.
     pub(super) fn element(&self, key: &Key) -> Option<Element> {
         self.elements.get(key.element).copied()
+    }
+
+    /// What an element of several types may hold, by its name without `[x]`, and whether it is a list.
+    pub(super) fn choice(&self, name: &str) -> Option<(Vec<Content>, bool)> {
+        let is_it = |element: &Element| element.is_choice && element.name.strip_suffix("[x]") == Some(name);
+        let place = self.elements.iter().position(is_it)?;
+        let keys = self.keys.iter().filter(|key| key.element == place);
+        Some((keys.map(|key| key.content).collect(), self.elements.get(place)?.is_list))
     }
 
     fn index(&mut self) {

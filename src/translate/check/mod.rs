@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::csv::CsvMapping;
 use super::rows::file::{DefaultRow, LinkRow, Row, RowsFile};
 use super::rows::{MappingError, Mappings, Origin};
+use crate::fhir::structure;
 
 /// What was found in one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -120,7 +121,7 @@ fn doubts(rows: &RowsFile, doubt: Doubt<'_>) {
         if let Some(message) = fields::segment(&segment.name) {
             doubt(segment.origin, message);
         }
-        if !elements::is_type(&segment.to) {
+        if !structure::is_type(&segment.to) {
             doubt(segment.origin, format!("segment {}: {} is no resource type of FHIR R4", segment.name, segment.to));
             continue;
         }
@@ -143,7 +144,7 @@ fn doubts(rows: &RowsFile, doubt: Doubt<'_>) {
     }
     for resource in &rows.resource {
         let place = format!("resource {}", resource.name);
-        if !elements::is_type(&resource.resource_type) {
+        if !structure::is_type(&resource.resource_type) {
             doubt(resource.origin, format!("{place}: {} is no resource type of FHIR R4", resource.resource_type));
             continue;
         }
