@@ -22,6 +22,15 @@ pub fn ordered(now: jiff::Timestamp) -> String {
 /// The id that belongs to `parts`: the same parts give the same UUID (version 5) on every node and every replay, so
 /// that a record sent twice is one record. Parts are length-prefixed; ("a","bc") and ("ab","c") differ.
 pub fn derived(parts: &[&str]) -> String {
+    derived_uuid(parts).to_string()
+}
+
+/// `urn:uuid:` and [`derived`].
+pub fn derived_urn(parts: &[&str]) -> String {
+    derived_uuid(parts).urn().to_string()
+}
+
+fn derived_uuid(parts: &[&str]) -> Uuid {
     // RFC 9562, 5.5: SHA-1 of namespace and name, cut to sixteen bytes. A translation derives dozens of ids, and this
     // hash uses the processor's own instructions where it has them.
     let mut hash = sha1::Sha1::new_with_prefix(NAMESPACE.as_bytes());
@@ -31,7 +40,7 @@ pub fn derived(parts: &[&str]) -> String {
     }
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);
-    Builder::from_sha1_bytes(bytes).into_uuid().to_string()
+    Builder::from_sha1_bytes(bytes).into_uuid()
 }
 
 /// SHA-256 in lower-case hexadecimal.

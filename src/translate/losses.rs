@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::hl7v2::few::Few;
 use crate::fhir::tree::Text;
 
 /// What became of one message.
@@ -26,17 +27,21 @@ pub struct LossReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// `PID-5`, `PID-5[2]` (second repetition), `PID-5.7`, or `column mrn`.
-    pub source: String,
+    pub source: Text,
     /// Which segment of that name, from 1.
     pub occurrence: usize,
     /// What became of it.
     pub outcome: Outcome,
     /// Element paths it went to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub targets: Vec<Text>,
+    #[serde(default, skip_serializing_if = "no_targets")]
+    pub targets: Few<Text>,
     /// Why it went nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
+}
+
+fn no_targets(targets: &[Text]) -> bool {
+    targets.is_empty()
 }
 
 /// What became of a source field.
@@ -153,7 +158,7 @@ impl LossReport {
             let place = if entry.occurrence > 1 {
                 format!("{} (#{})", entry.source, entry.occurrence)
             } else {
-                entry.source.clone()
+                entry.source.to_string()
             };
             groups.entry((outcome, entry.reason.as_deref().unwrap_or(""))).or_default().push(place);
         }

@@ -69,7 +69,7 @@ pub(crate) fn book(work: &Work<'_>) {
         for (_, field, path) in BOOKED.iter().filter(|(name, ..)| *name == content.name) {
             for repetition in 1..=content.field(*field).len() {
                 let leaf = Leaf { segment, field: *field, repetition, ..Leaf::default() };
-                work.ledger.mapped(leaf, &Target { resource: 0, path: Text::Static(path) });
+                work.ledger.mapped(leaf, &Target { resource: 0, path: Text::constant(path) });
             }
         }
     }

@@ -52,12 +52,22 @@ impl Setting {
 
     /// `{namespace}/identifier/{name}`.
     pub fn identifier_system(&self, name: &str) -> String {
-        format!("{}/identifier/{}", self.namespace, segment_of_url(name))
+        self.address("/identifier/", name)
     }
 
     /// `{namespace}/CodeSystem/{name}`: a site-local code system, told apart from every other hospital's.
     pub fn code_system(&self, name: &str) -> String {
-        format!("{}/CodeSystem/{}", self.namespace, segment_of_url(name))
+        self.address("/CodeSystem/", name)
+    }
+
+    /// An address in the institution's namespace, with a name as one path segment.
+    fn address(&self, room: &str, name: &str) -> String {
+        let name = name.trim();
+        let mut address = String::with_capacity(self.namespace.len() + room.len() + name.len());
+        address.push_str(&self.namespace);
+        address.push_str(room);
+        percent(name, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'), &mut address);
+        address
     }
 
     /// The system of patient numbers that name no issuer.
@@ -69,17 +79,11 @@ impl Setting {
     }
 }
 
-/// A name as one path segment of a URL.
-fn segment_of_url(name: &str) -> String {
-    percent(name.trim(), |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
-}
-
-/// Percent-encodes every byte of UTF-8 that `keep` does not let through.
-pub(crate) fn percent(text: &str, keep: impl Fn(u8) -> bool) -> String {
+/// Writes a text with every byte of UTF-8 percent-encoded that `keep` does not let through.
+pub(crate) fn percent(text: &str, keep: impl Fn(u8) -> bool, out: &mut String) {
     if text.bytes().all(&keep) {
-        return text.to_owned();
+        return out.push_str(text);
     }
-    let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if keep(byte) {
             out.push(char::from(byte));
@@ -87,5 +91,4 @@ pub(crate) fn percent(text: &str, keep: impl Fn(u8) -> bool) -> String {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    out
 }

@@ -85,11 +85,11 @@ macro_rules! texts {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::String(Text::Owned(text.into()))
+        Self::String(Text::copied(text))
     }
 }
 
-texts!(&String, String, Text, &Text, std::sync::Arc<str>, &std::sync::Arc<str>);
+texts!(&String, String, compact_str::CompactString, Text, &Text, std::sync::Arc<str>, &std::sync::Arc<str>);
 
 impl From<&&str> for Value {
     fn from(text: &&str) -> Self {
@@ -99,7 +99,7 @@ impl From<&&str> for Value {
 
 impl From<Cow<'_, str>> for Value {
     fn from(text: Cow<'_, str>) -> Self {
-        Self::from(text.into_owned())
+        Self::String(text.into())
     }
 }
 
@@ -229,7 +229,7 @@ impl Serialize for Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
+        Cow::<str>::deserialize(deserializer).map(|text| Self::shared(&text))
     }
 }
 
@@ -248,17 +248,17 @@ impl<'de> Deserialize<'de> for Value {
 impl<'de> Deserialize<'de> for Map {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let map = serde_json::Map::deserialize(deserializer)?;
-        Ok(map.into_iter().map(|(name, value)| (Text::Shared(name.into()), shared(value))).collect())
+        Ok(map.into_iter().map(|(name, value)| (Text::shared(&name), shared(value))).collect())
     }
 }
 
 /// What is read from a file of rows goes into many resources: its texts are shared and not copied.
 fn shared(value: serde_json::Value) -> Value {
     match value {
-        serde_json::Value::String(text) => Value::String(Text::Shared(text.into())),
+        serde_json::Value::String(text) => Value::String(Text::shared(&text)),
         serde_json::Value::Array(items) => Value::Array(items.into_iter().map(shared).collect()),
         serde_json::Value::Object(map) => {
-            Value::Object(map.into_iter().map(|(name, value)| (Text::Shared(name.into()), shared(value))).collect())
+            Value::Object(map.into_iter().map(|(name, value)| (Text::shared(&name), shared(value))).collect())
         }
         other => other.into(),
     }
@@ -275,6 +275,20 @@ impl schemars::JsonSchema for Value {
 
     fn inline_schema() -> bool {
         serde_json::Value::inline_schema()
+    }
+}
+
+impl schemars::JsonSchema for Text {
+    fn schema_name() -> Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        String::inline_schema()
     }
 }
 

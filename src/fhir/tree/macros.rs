@@ -15,19 +15,19 @@ macro_rules! json {
     // Members: one after the other into the map.
     (@members $map:ident) => {};
     (@members $map:ident $name:literal : null $(, $($rest:tt)*)?) => {
-        $map.push($crate::fhir::tree::Text::Static($name), $crate::fhir::tree::Value::Null);
+        $map.push($crate::fhir::tree::Text::constant($name), $crate::fhir::tree::Value::Null);
         $crate::fhir::tree::json!(@members $map $($($rest)*)?);
     };
     (@members $map:ident $name:literal : [$($list:tt)*] $(, $($rest:tt)*)?) => {
-        $map.push($crate::fhir::tree::Text::Static($name), $crate::fhir::tree::json!([$($list)*]));
+        $map.push($crate::fhir::tree::Text::constant($name), $crate::fhir::tree::json!([$($list)*]));
         $crate::fhir::tree::json!(@members $map $($($rest)*)?);
     };
     (@members $map:ident $name:literal : {$($object:tt)*} $(, $($rest:tt)*)?) => {
-        $map.push($crate::fhir::tree::Text::Static($name), $crate::fhir::tree::json!({$($object)*}));
+        $map.push($crate::fhir::tree::Text::constant($name), $crate::fhir::tree::json!({$($object)*}));
         $crate::fhir::tree::json!(@members $map $($($rest)*)?);
     };
     (@members $map:ident $name:literal : $value:expr $(, $($rest:tt)*)?) => {
-        $map.push($crate::fhir::tree::Text::Static($name), $crate::fhir::tree::json!($value));
+        $map.push($crate::fhir::tree::Text::constant($name), $crate::fhir::tree::json!($value));
         $crate::fhir::tree::json!(@members $map $($($rest)*)?);
     };
     (null) => { $crate::fhir::tree::Value::Null };

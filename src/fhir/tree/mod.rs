@@ -43,7 +43,7 @@ static NULL: Value = Value::Null;
 impl Value {
     /// A text that is a constant of the program: nothing is copied.
     pub const fn constant(text: &'static str) -> Self {
-        Self::String(Text::Static(text))
+        Self::String(Text::constant(text))
     }
 
     /// The text, if it is one.

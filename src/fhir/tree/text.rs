@@ -2,28 +2,54 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-/// An immutable text.
+use compact_str::CompactString;
+
+/// Bytes that need no memory of their own.
+const INLINE: usize = size_of::<CompactString>();
+
+/// A text: a constant or a short one of up to 24 bytes needs no memory of its own, a shared one is counted.
 #[derive(Clone)]
 pub enum Text {
-    /// A constant of the program.
-    Static(&'static str),
+    /// A constant of the program, or its own.
+    Plain(CompactString),
     /// Shared, with the mapping rows as a rule.
     Shared(Arc<str>),
-    /// Its own.
-    Owned(Box<str>),
 }
 
 impl Text {
+    /// A constant of the program: nothing is copied.
+    pub const fn constant(text: &'static str) -> Self {
+        Self::Plain(CompactString::const_new(text))
+    }
+
     /// A copy of a text.
     pub fn copied(text: &str) -> Self {
-        Self::Owned(text.into())
+        Self::Plain(CompactString::new(text))
+    }
+
+    /// A text that goes into many places: clones of it copy nothing.
+    pub fn shared(text: &str) -> Self {
+        if text.len() <= INLINE { Self::copied(text) } else { Self::Shared(text.into()) }
     }
 
     /// Adds to the end.
     pub fn push_str(&mut self, more: &str) {
-        *self = Self::Owned([self.as_str(), more].concat().into());
+        match self {
+            Self::Plain(text) => text.push_str(more),
+            Self::Shared(text) => *self = Self::Plain([text, more].concat().into()),
+        }
+    }
+
+    /// Adds the digits of a number to the end.
+    pub fn push_number(&mut self, number: usize) {
+        if number >= 10 {
+            self.push_number(number / 10);
+        }
+        let digit = char::from_digit((number % 10) as u32, 10).unwrap_or('0');
+        self.push_str(digit.encode_utf8(&mut [0; 4]));
     }
 
     /// The characters.
@@ -34,7 +60,7 @@ impl Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self::Static("")
+        Self::constant("")
     }
 }
 
@@ -43,9 +69,8 @@ impl Deref for Text {
 
     fn deref(&self) -> &str {
         match self {
-            Self::Static(text) => text,
+            Self::Plain(text) => text,
             Self::Shared(text) => text,
-            Self::Owned(text) => text,
         }
     }
 }
@@ -115,19 +140,31 @@ impl AsRef<str> for Text {
 /// A constant is not copied; other texts come as [`String`].
 impl From<&'static str> for Text {
     fn from(text: &'static str) -> Self {
-        Self::Static(text)
+        Self::constant(text)
     }
 }
 
 impl From<&String> for Text {
     fn from(text: &String) -> Self {
-        Self::Owned(text.as_str().into())
+        Self::copied(text)
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self::Owned(text.into())
+        Self::Plain(text.into())
+    }
+}
+
+impl From<CompactString> for Text {
+    fn from(text: CompactString) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl From<Cow<'_, str>> for Text {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::Plain(text.into())
     }
 }
 

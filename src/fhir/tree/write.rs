@@ -56,7 +56,8 @@ impl fmt::Display for Value {
 /// A text in quotes. Most hold nothing that JSON escapes and are copied whole.
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    if text.bytes().any(is_escaped) {
+    // Looking at every byte is quicker than stopping at the first: the processor looks at many at once.
+    if text.bytes().fold(false, |found, byte| found | is_escaped(byte)) {
         text.chars().for_each(|letter| write_letter(letter, out));
     } else {
         out.push_str(text);

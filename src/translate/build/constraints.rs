@@ -23,8 +23,7 @@ pub(crate) fn hold_body(kind: &str, body: &mut Map, withdraw: Withdraw<'_>) {
         _ => {}
     }
     choices(body, kind, withdraw);
-    let mut path = vec![Text::copied(kind)];
-    in_members(body, &mut path, withdraw);
+    in_members(body, &Way { name: kind, from: None }, withdraw);
 }
 
 /// Told the element path that is taken out, and why.
@@ -98,41 +97,58 @@ const CHOICES: [&str; 6] = ["effective", "medication", "occurrence", "onset", "p
 /// An element has one form only: the first that the rows filled stays.
 fn choices(body: &mut Map, kind: &str, withdraw: Withdraw<'_>) {
     for choice in CHOICES {
-        let is_form = |element: &&Text| {
+        let is_form = |element: &Text| {
             element.strip_prefix(choice).is_some_and(|form| form.starts_with(|c: char| c.is_ascii_uppercase()))
         };
-        let others: Vec<Text> = body.keys().filter(is_form).skip(1).cloned().collect();
-        for element in others {
-            body.shift_remove(&element);
-            withdraw(&format!("{kind}.{element}"), "the element has another form already");
+        if body.keys().filter(|element| is_form(element)).nth(1).is_none() {
+            continue;
+        }
+        let mut is_first = true;
+        body.retain(|element, _| {
+            let stays = !is_form(element) || std::mem::take(&mut is_first);
+            if !stays {
+                withdraw(&format!("{kind}.{element}"), "the element has another form already");
+            }
+            stays
+        });
+    }
+}
+
+/// The elements on the way to one.
+struct Way<'a> {
+    name: &'a str,
+    from: Option<&'a Way<'a>>,
+}
+
+impl Way<'_> {
+    fn path(&self) -> String {
+        match self.from {
+            Some(from) => format!("{}.{}", from.path(), self.name),
+            None => self.name.to_owned(),
         }
     }
 }
 
 /// per-1: a period does not end before it starts. Which of the two is wrong nobody knows; the end goes.
-fn periods(value: &mut Value, path: &mut Vec<Text>, withdraw: Withdraw<'_>) {
+fn periods(value: &mut Value, way: &Way<'_>, withdraw: Withdraw<'_>) {
     match value {
-        Value::Object(map) => in_members(map, path, withdraw),
-        Value::Array(items) => items.iter_mut().for_each(|item| periods(item, path, withdraw)),
+        Value::Object(map) => in_members(map, way, withdraw),
+        Value::Array(items) => items.iter_mut().for_each(|item| periods(item, way, withdraw)),
         _ => {}
     }
 }
 
-fn in_members(map: &mut Map, path: &mut Vec<Text>, withdraw: Withdraw<'_>) {
+fn in_members(map: &mut Map, way: &Way<'_>, withdraw: Withdraw<'_>) {
     let backwards = match (map.get("start").and_then(Value::as_str), map.get("end").and_then(Value::as_str)) {
         (Some(start), Some(end)) => is_after(start, end),
         _ => false,
     };
     if backwards {
         map.remove("end");
-        withdraw(&format!("{}.end", path.join(".")), "the period would end before it starts");
+        withdraw(&format!("{}.end", way.path()), "the period would end before it starts");
     }
     for (name, inner) in map.iter_mut() {
-        if inner.is_object() || inner.is_array() {
-            path.push(name.clone());
-            periods(inner, path, withdraw);
-            path.pop();
-        }
+        periods(inner, &Way { name, from: Some(way) }, withdraw);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What rows and data types may ask of the message while it is built.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
 use crate::fhir::tree::{Map, Value};
@@ -157,22 +158,22 @@ impl<'a> Context<'a> {
     }
 
     /// Text of a field: one component, or the whole first repetition.
-    pub(crate) fn field_text(&self, field: &FieldRef) -> Option<String> {
+    pub(crate) fn field_text(&self, field: &FieldRef) -> Option<Cow<'a, str>> {
         self.text_of(field, field.component)
     }
 
-    fn text_of(&self, field: &FieldRef, component: Option<usize>) -> Option<String> {
+    fn text_of(&self, field: &FieldRef, component: Option<usize>) -> Option<Cow<'a, str>> {
         if !field.all {
             return self.text_in(self.find(&field.segment)?, field, component);
         }
         let segments = self.work.own(self.group, &field.segment);
-        let texts: Vec<String> = segments.filter_map(|segment| self.text_in(segment, field, component)).collect();
-        (!texts.is_empty()).then(|| texts.join("\u{1f}"))
+        let texts: Vec<Cow<'_, str>> = segments.filter_map(|segment| self.text_in(segment, field, component)).collect();
+        (!texts.is_empty()).then(|| Cow::Owned(texts.join("\u{1f}")))
     }
 
-    fn text_in(&self, segment: usize, field: &FieldRef, component: Option<usize>) -> Option<String> {
+    fn text_in(&self, segment: usize, field: &FieldRef, component: Option<usize>) -> Option<Cow<'a, str>> {
         if field.field == 0 {
-            return Some(field.segment.clone());
+            return Some(Cow::Borrowed(&self.work.order.message.segments[segment].name));
         }
         let piece = self.piece_at(segment, field.field)?;
         match (component, field.sub) {
@@ -191,13 +192,13 @@ impl<'a> Context<'a> {
     }
 
     /// Text of the first of several fields that holds something.
-    pub(crate) fn first_text(&self, fields: &FieldRefs) -> Option<String> {
+    pub(crate) fn first_text(&self, fields: &FieldRefs) -> Option<Cow<'a, str>> {
         fields.0.iter().find_map(|field| self.field_text(field))
     }
 
-    /// Text of a field written as `OBX-2`.
-    pub(crate) fn text(&self, field: &str) -> Option<String> {
-        self.field_text(&field.parse().ok()?)
+    /// Text of a field of the segment of a name.
+    pub(crate) fn text(&self, segment: &str, field: usize) -> Option<Cow<'a, str>> {
+        self.piece_at(self.find(segment)?, field)?.whole()
     }
 
     /// Whether a condition holds here.
@@ -206,8 +207,8 @@ impl<'a> Context<'a> {
         match &condition.test {
             Test::Present => self.first_text(&condition.fields).is_some(),
             Test::Absent => self.first_text(&condition.fields).is_none(),
-            Test::In(values) => code().is_some_and(|code| values.contains(&code)),
-            Test::NotIn(values) => code().is_none_or(|code| !values.contains(&code)),
+            Test::In(values) => code().is_some_and(|code| values.iter().any(|value| *value == code)),
+            Test::NotIn(values) => code().is_none_or(|code| !values.iter().any(|value| *value == code)),
         }
     }
 
@@ -216,6 +217,11 @@ impl<'a> Context<'a> {
         let repetition = repetitions.first()?;
         let at = Leaf { segment, field, repetition: 1, ..Leaf::default() };
         Some(Piece::repetition(repetition, &self.work.ledger, at, self.target))
+    }
+
+    /// Reads a field of the segment of a name for the element in hand; nothing if it is empty.
+    pub(crate) fn other(&self, segment: &str, field: usize) -> Option<Piece<'a>> {
+        self.piece_at(self.find(segment)?, field).filter(|piece| !piece.is_empty())
     }
 
     /// Reads another field for the element in hand.
@@ -230,9 +236,8 @@ impl<'a> Context<'a> {
 
     /// OBX-3 as a CodeableConcept.
     pub(crate) fn observation_code(&self) -> Value {
-        let Ok(fields) = "OBX-3".parse() else { return Value::Object(Map::new()) };
-        self.with_piece(&fields, |piece| coded::plain_concept(self, &piece))
-            .flatten()
+        self.other("OBX", 3)
+            .and_then(|piece| coded::plain_concept(self, &piece))
             .unwrap_or_else(|| Value::Object(Map::new()))
     }
 
@@ -247,7 +252,7 @@ impl<'a> Context<'a> {
     /// Adds a person or place to the bundle and gives its address. The same identifier is the same party.
     pub(crate) fn party(&self, resource: Value, system: &str, value: &str) -> String {
         let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or("");
-        let full_url = format!("urn:uuid:{}", crate::ids::derived(&[&self.setting.namespace, kind, system, value]));
+        let full_url = crate::ids::derived_urn(&[&self.setting.namespace, kind, system, value]);
         if let Some(trace) = self.work.order.trace {
             trace.party(&full_url);
         }

@@ -25,7 +25,13 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
             entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
             continue;
         }
-        let query = conditional_query(&system, &value);
+        let mentioned = if is_patient { !work.order.row.demographics } else { instance.row.mentioned };
+        let mut url = String::with_capacity(kind.len() + system.len() + value.len() + 13);
+        if !mentioned {
+            url.push_str(kind);
+            url.push('?');
+        }
+        write_query(&system, &value, &mut url);
         if kind != "Patient" {
             let own = json!({"system": system, "value": value});
             match body.get_mut("identifier") {
@@ -33,11 +39,10 @@ pub(crate) fn write(work: &Work<'_>, instances: Vec<Instance<'_>>) -> Vec<Value>
                 _ => drop(body.insert("identifier", json!([own]))),
             }
         }
-        let mentioned = if is_patient { !work.order.row.demographics } else { instance.row.mentioned };
         let request = if mentioned {
-            json!({"method": "POST", "url": kind, "ifNoneExist": query})
+            json!({"method": "POST", "url": kind, "ifNoneExist": url})
         } else {
-            json!({"method": "PUT", "url": format!("{kind}?{query}")})
+            json!({"method": "PUT", "url": url})
         };
         entries.push(json!({"fullUrl": instance.full_url, "resource": body, "request": request}));
     }
@@ -76,21 +81,31 @@ pub(crate) fn amendments(instances: &[Instance<'_>]) -> Vec<Amendment> {
 
 /// `identifier=system|value`, escaped as a search value and as a URL.
 pub(crate) fn conditional_query(system: &str, value: &str) -> String {
-    let keep = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':' | b'/');
-    let escaped = |text: &str| {
-        if text.bytes().all(keep) {
-            return text.to_owned();
+    let mut query = String::with_capacity(12 + system.len() + value.len());
+    write_query(system, value, &mut query);
+    query
+}
+
+fn write_query(system: &str, value: &str, out: &mut String) {
+    out.push_str("identifier=");
+    write_escaped(system, out);
+    out.push('|');
+    write_escaped(value, out);
+}
+
+fn write_escaped(text: &str, out: &mut String) {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':' | b'/');
+    if text.bytes().all(is_plain) {
+        return out.push_str(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | '|' | ',' | '$') {
+            escaped.push('\\');
         }
-        let mut out = String::with_capacity(text.len());
-        for c in text.chars() {
-            if matches!(c, '\\' | '|' | ',' | '$') {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-        percent(&out, keep)
-    };
-    format!("identifier={}|{}", escaped(system), escaped(value))
+        escaped.push(c);
+    }
+    percent(&escaped, is_plain, out);
 }
 
 #[cfg(test)]

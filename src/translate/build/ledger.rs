@@ -4,10 +4,10 @@
 //! went is a number and a shared text.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::fhir::tree::Text;
+use crate::translate::hl7v2::few::Few;
 use crate::translate::hl7v2::message::Message;
 use crate::translate::losses::{Entry, LossReport, Outcome};
 
@@ -29,6 +29,9 @@ pub(crate) struct Target {
     /// `Observation.valueQuantity`.
     pub path: Text,
 }
+
+/// Where nothing goes: for those who only look.
+pub(crate) static NOWHERE: Target = Target { resource: 0, path: Text::constant("") };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
@@ -140,24 +143,42 @@ impl Ledger {
         taken: &dyn Fn(&str) -> bool,
     ) -> LossReport {
         let values = self.0.into_inner().values;
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        let count = |segment| *counts.entry(segment).and_modify(|count| *count += 1).or_insert(1);
-        let names = message.segments.iter().map(|segment| segment.name.as_str());
-        let occurrence: Vec<usize> = names.map(count).collect();
         let mut entries = Vec::with_capacity(values.len());
+        let mut occurrences: Vec<(&str, usize)> = Vec::new();
+        let mut counted = 0;
+        let mut occurrence = 0;
         let same = |(one, _): &(Leaf, Fate), (other, _): &(Leaf, Fate)| {
             (one.segment, one.field, one.repetition) == (other.segment, other.field, other.repetition)
         };
         for parts in values.chunk_by(same) {
             let [(first, _), ..] = parts else { continue };
+            for segment in &message.segments[counted..=first.segment] {
+                occurrence = next_of(&segment.name, &mut occurrences);
+            }
+            counted = first.segment + 1;
             let segment = &message.segments[first.segment];
-            let field = column(first.field)
-                .unwrap_or_else(|| field_name(&segment.name, first, segment.field(first.field).len()));
+            let field = match column(first.field) {
+                Some(column) => column.into(),
+                None => field_name(&segment.name, first, segment.field(first.field).len()),
+            };
             let untaken = untaken(parts, &segment.name, taken);
-            let told = parts.iter().map(|(leaf, fate)| told(fate, text_at(message, *leaf), untaken));
-            group(field, occurrence[first.segment], parts, told.collect(), &mut entries);
+            group(message, &field, occurrence, parts, untaken, &mut entries);
         }
         LossReport::of(entries)
+    }
+}
+
+/// Which segment of its name it is, from 1.
+fn next_of<'m>(name: &'m str, occurrences: &mut Vec<(&'m str, usize)>) -> usize {
+    match occurrences.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, count)) => {
+            *count += 1;
+            *count
+        }
+        None => {
+            occurrences.push((name, 1));
+            1
+        }
     }
 }
 
@@ -168,20 +189,52 @@ impl Account {
     }
 }
 
-fn field_name(segment: &str, leaf: &Leaf, repetitions: usize) -> String {
+fn field_name(segment: &str, leaf: &Leaf, repetitions: usize) -> Text {
+    let mut name = Text::copied(segment);
+    name.push_str("-");
+    name.push_number(leaf.field);
     if repetitions > 1 {
-        format!("{segment}-{}[{}]", leaf.field, leaf.repetition)
-    } else {
-        format!("{segment}-{}", leaf.field)
+        name.push_str("[");
+        name.push_number(leaf.repetition);
+        name.push_str("]");
     }
+    name
 }
 
 fn text_at(message: &Message, leaf: Leaf) -> &str {
     message.segments[leaf.segment].fields[leaf.field - 1][leaf.repetition - 1][leaf.component - 1][leaf.sub - 1].trim()
 }
 
-/// What is told of one value: what became of it, where it went, why it went nowhere.
-type Told<'a> = (Outcome, &'a [Target], Option<&'a Target>, Option<Text>);
+/// What is told of one value: what became of it, and why it went nowhere.
+type Told<'a> = (Outcome, Option<Reason<'a>>);
+
+#[derive(Clone, Copy)]
+enum Reason<'a> {
+    Constant(&'static str),
+    Given(&'a Text),
+}
+
+impl Reason<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Constant(reason) => reason,
+            Self::Given(reason) => reason,
+        }
+    }
+
+    fn text(self) -> Text {
+        match self {
+            Self::Constant(reason) => Text::constant(reason),
+            Self::Given(reason) => reason.clone(),
+        }
+    }
+}
+
+impl PartialEq for Reason<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
 
 /// What became of a value that nobody took, among the parts of its repetition.
 fn untaken(parts: &[(Leaf, Fate)], segment: &str, taken: &dyn Fn(&str) -> bool) -> (Outcome, &'static str) {
@@ -196,45 +249,60 @@ fn untaken(parts: &[(Leaf, Fate)], segment: &str, taken: &dyn Fn(&str) -> bool) 
     }
 }
 
-fn told<'a>(fate: &'a Fate, text: &str, untaken: (Outcome, &'static str)) -> Told<'a> {
+fn told<'a>(message: &Message, (leaf, fate): &'a (Leaf, Fate), untaken: (Outcome, &'static str)) -> Told<'a> {
     match fate {
-        Fate::Mapped(first, more) => (Outcome::Mapped, more, Some(first), None),
-        Fate::Dropped(reason) => (Outcome::Dropped, &[], None, Some(reason.clone())),
-        Fate::Open if text == NULL => {
+        Fate::Mapped(..) => (Outcome::Mapped, None),
+        Fate::Dropped(reason) => (Outcome::Dropped, Some(Reason::Given(reason))),
+        Fate::Open if text_at(message, *leaf) == NULL => {
             let reason = "explicit null: the sender deletes it, so the element is left out";
-            (Outcome::Dropped, &[], None, Some(Text::Static(reason)))
+            (Outcome::Dropped, Some(Reason::Constant(reason)))
         }
-        Fate::Open => (untaken.0, &[], None, Some(Text::Static(untaken.1))),
+        Fate::Open => (untaken.0, Some(Reason::Constant(untaken.1))),
     }
 }
 
 /// One entry if all parts of the repetition fared alike, else one for each component.
-fn group(field: String, occurrence: usize, parts: &[(Leaf, Fate)], told: Vec<Told<'_>>, entries: &mut Vec<Entry>) {
-    let alike = told.windows(2).all(|pair| (pair[0].0, &pair[0].3) == (pair[1].0, &pair[1].3));
+fn group(
+    message: &Message,
+    field: &Text,
+    occurrence: usize,
+    parts: &[(Leaf, Fate)],
+    untaken: (Outcome, &'static str),
+    entries: &mut Vec<Entry>,
+) {
+    let alike = parts.windows(2).all(|pair| told(message, &pair[0], untaken) == told(message, &pair[1], untaken));
     let from = entries.len();
-    for ((leaf, _), (outcome, more, first, reason)) in parts.iter().zip(told) {
-        let of_part = (!alike).then(|| format!("{field}.{}", leaf.component));
-        let source = of_part.as_ref().unwrap_or(&field);
-        let known = entries[from..]
-            .iter_mut()
-            .find(|entry| entry.source == *source && entry.outcome == outcome && entry.reason == reason);
-        let paths = first.into_iter().chain(more).map(|target| &target.path);
-        match known {
-            Some(entry) => add(&mut entry.targets, paths),
+    for part in parts {
+        let (outcome, reason) = told(message, part, untaken);
+        let mut source = field.clone();
+        if !alike {
+            source.push_str(".");
+            source.push_number(part.0.component);
+        }
+        let is_known = |entry: &Entry| {
+            entry.source == source
+                && entry.outcome == outcome
+                && entry.reason.as_deref() == reason.as_ref().map(Reason::as_str)
+        };
+        let at = match entries[from..].iter().position(is_known) {
+            Some(at) => from + at,
             None => {
-                let mut targets = Vec::new();
-                add(&mut targets, paths);
-                entries.push(Entry { source: source.clone(), occurrence, outcome, targets, reason });
+                let reason = reason.map(Reason::text);
+                entries.push(Entry { source, occurrence, outcome, targets: Few::None, reason });
+                entries.len() - 1
             }
+        };
+        if let Fate::Mapped(first, more) = &part.1 {
+            add(&mut entries[at].targets, std::iter::once(first).chain(more));
         }
     }
 }
 
 /// Adds paths that are not there yet, in the order of the alphabet.
-fn add<'a>(targets: &mut Vec<Text>, paths: impl Iterator<Item = &'a Text>) {
-    for path in paths {
-        if let Err(at) = targets.binary_search(path) {
-            targets.insert(at, path.clone());
+fn add<'a>(known: &mut Few<Text>, targets: impl Iterator<Item = &'a Target>) {
+    for target in targets {
+        if let Err(at) = known.binary_search(&target.path) {
+            known.insert(at, target.path.clone());
         }
     }
 }

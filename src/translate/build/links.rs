@@ -1,9 +1,10 @@
 //! References between the resources of a message: to the nearest in the groups, or to those that a field names.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use rustc_hash::FxHashMap;
 
 use super::context::{Context, Work};
-use super::ledger::Target;
+use super::ledger::NOWHERE;
 use super::resources::{self, Instance, Site};
 use crate::fhir::tree::{Map, Text, Value, json};
 use crate::translate::rows::file::{LinkRow, ResourceRow};
@@ -14,7 +15,7 @@ use crate::translate::trace::{self, By, Maker};
 /// Sets the references between resources. Where one is wanted and several are as near, none is taken.
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
     let places: Vec<Place<'_>> = instances.iter().map(Place::of).collect();
-    let mut known: Known<'_> = HashMap::new();
+    let mut known: Known<'_> = FxHashMap::default();
     for place in &places {
         known.entry(&place.row.name).or_default().push(place);
     }
@@ -57,11 +58,11 @@ impl<'a> Place<'a> {
 }
 
 /// What each row made, in the order of the message.
-type Known<'k> = HashMap<&'k str, Vec<&'k Place<'k>>>;
+type Known<'k> = FxHashMap<&'k str, Vec<&'k Place<'k>>>;
 
 /// Those whose fields hold the same as fields here.
 fn same<'k>(work: &Work<'_>, here: &Place<'_>, known: &Known<'k>, link: &LinkRow) -> Vec<&'k Place<'k>> {
-    let ours: Option<Vec<String>> = link.same.iter().map(|(_, ours)| text(work, here, ours)).collect();
+    let ours: Option<Vec<_>> = link.same.iter().map(|(_, ours)| text(work, here, ours)).collect();
     let Some(ours) = ours else { return Vec::new() };
     let is_meant = |other: &&&Place<'_>| {
         let mut fields = link.same.iter().zip(&ours);
@@ -71,14 +72,12 @@ fn same<'k>(work: &Work<'_>, here: &Place<'_>, known: &Known<'k>, link: &LinkRow
     made.filter(is_meant).copied().collect()
 }
 
-fn text(work: &Work<'_>, place: &Place<'_>, fields: &FieldRefs) -> Option<String> {
-    let target = Target::default();
-    Context::new(work, place.group, place.segment, &target).first_text(fields)
+fn text<'w>(work: &'w Work<'w>, place: &Place<'_>, fields: &FieldRefs) -> Option<Cow<'w, str>> {
+    Context::new(work, place.group, place.segment, &NOWHERE).first_text(fields)
 }
 
 fn holds(work: &Work<'_>, here: &Place<'_>, link: &LinkRow) -> bool {
-    let target = Target::default();
-    let context = Context::new(work, here.group, here.segment, &target);
+    let context = Context::new(work, here.group, here.segment, &NOWHERE);
     link.when.iter().all(|condition| context.holds(condition))
 }
 

@@ -37,51 +37,48 @@ impl<'a> Piece<'a> {
     }
 
     /// Part `number`, trimmed; `None` if absent, empty or the explicit null. Subcomponents are joined by `&`.
-    pub(crate) fn get(&self, number: usize) -> Option<String> {
-        let value = |text: &str| {
-            let text = text.trim();
-            (!text.is_empty() && text != NULL).then(|| text.to_owned())
-        };
+    pub(crate) fn get(&self, number: usize) -> Option<Cow<'a, str>> {
+        let at = number.checked_sub(1)?;
         match self.parts {
-            Parts::Components(components) => match &components.get(number.checked_sub(1)?)?[..] {
-                [only] => value(only),
-                subs if subs.iter().all(|sub| sub.trim().is_empty()) => None,
-                subs => value(&subs.join("&")),
-            },
-            Parts::Subcomponents(subs) => value(subs.get(number.checked_sub(1)?)?),
+            Parts::Components(components) => value(components.get(at)?),
+            Parts::Subcomponents(subs) => said(subs.get(at)?).map(Cow::Borrowed),
         }
     }
 
     /// Part `number`, booked as mapped.
-    pub(crate) fn take(&self, number: usize) -> Option<String> {
+    pub(crate) fn take(&self, number: usize) -> Option<Cow<'a, str>> {
         let text = self.get(number)?;
         self.book(number);
         Some(text)
     }
 
     /// All parts as one text in the usual delimiters, booked as mapped.
-    pub(crate) fn take_whole(&self) -> Option<String> {
+    pub(crate) fn take_whole(&self) -> Option<Cow<'a, str>> {
         let text = self.whole()?;
         self.ledger.mapped(self.at, self.target);
         Some(text)
     }
 
     /// All parts as one text in the usual delimiters.
-    pub(crate) fn whole(&self) -> Option<String> {
-        let text = match self.parts {
-            Parts::Components(components) => match &components[..] {
-                [only] => Self::subs(only),
-                components => components.iter().map(|subs| Self::subs(subs)).collect::<Vec<_>>().join("^").into(),
-            },
-            Parts::Subcomponents(subs) => Self::subs(subs),
+    pub(crate) fn whole(&self) -> Option<Cow<'a, str>> {
+        let components = match self.parts {
+            Parts::Subcomponents(subs) => return value(subs),
+            Parts::Components(components) => &components[..],
         };
-        let is_blank = |subs: &[String]| subs.iter().all(|sub| sub.trim().is_empty());
-        let is_empty = match self.parts {
-            Parts::Components(components) => components.iter().all(|subs| is_blank(subs)),
-            Parts::Subcomponents(subs) => is_blank(subs),
-        };
-        let text = text.trim();
-        (!is_empty && text != NULL).then(|| text.to_owned())
+        match components {
+            [only] => value(only),
+            components if components.iter().all(is_blank) => None,
+            components => {
+                let mut whole = String::new();
+                for (at, component) in components.iter().enumerate() {
+                    if at > 0 {
+                        whole.push('^');
+                    }
+                    whole.push_str(&joined(component));
+                }
+                Some(Cow::Owned(whole.trim().to_owned()))
+            }
+        }
     }
 
     /// Books part `number` as mapped.
@@ -124,19 +121,38 @@ impl<'a> Piece<'a> {
         }
     }
 
-    fn subs(component: &Component) -> Cow<'_, str> {
-        match &component[..] {
-            [only] => Cow::Borrowed(only),
-            subs => Cow::Owned(subs.join("&")),
-        }
-    }
-
     fn leaf(&self, number: usize) -> Leaf {
         match self.parts {
             Parts::Components(_) => Leaf { component: number, sub: 0, ..self.at },
             Parts::Subcomponents(_) => Leaf { sub: number, ..self.at },
         }
     }
+}
+
+/// A component as one text; `None` if it says nothing.
+fn value(component: &Component) -> Option<Cow<'_, str>> {
+    match &component[..] {
+        [only] => said(only).map(Cow::Borrowed),
+        _ if is_blank(component) => None,
+        _ => Some(Cow::Owned(joined(component).trim().to_owned())),
+    }
+}
+
+/// A text without white space around; `None` if nothing is left, or it is the explicit null.
+fn said(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (!text.is_empty() && text != NULL).then_some(text)
+}
+
+fn joined(component: &Component) -> Cow<'_, str> {
+    match &component[..] {
+        [only] => Cow::Borrowed(only),
+        subs => Cow::Owned(subs.join("&")),
+    }
+}
+
+fn is_blank(component: &Component) -> bool {
+    component.iter().all(|sub| sub.trim().is_empty())
 }
 
 fn is_null(component: &Component) -> bool {

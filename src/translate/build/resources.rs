@@ -11,6 +11,7 @@ use super::missing_patient;
 use super::piece::Piece;
 use super::repeats;
 use crate::translate::datatypes::{self, Kind, party};
+use crate::translate::hl7v2::few::Few;
 use crate::translate::rows::file::{DefaultRow, Repeated, Repetitions, ResourceRow, Row};
 use crate::translate::rows::path::Slots;
 use crate::translate::trace::{self, By, Maker};
@@ -34,16 +35,17 @@ pub(crate) struct Instance<'a> {
     /// `urn:uuid:…`.
     pub full_url: Text,
     /// System and value of the identifier it is found by.
-    pub key: (String, String),
+    pub key: (Text, Text),
 }
 
 /// Makes all resources, the Patient first.
 pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused> {
     let mut instances: Vec<Instance<'a>> = Vec::new();
-    let mut used: HashSet<String> = HashSet::new();
+    let mut used: HashSet<Text> = HashSet::new();
     let mut number = 0;
     for name in &work.order.row.resources {
         let Some(row) = work.order.rules.resources.get(name) else { continue };
+        let system = Text::from(work.order.setting.identifier_system(&kebab(&row.resource_type)));
         for Place { group, segment, identity } in identity::places(work, row) {
             number += 1;
             let Content { body, cleared, weak } = content(work, row, number, group, segment);
@@ -54,7 +56,7 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
                     Ok(key) => key,
                     Err(_) => continue,
                 },
-                Some(patient) => clinical_key(work, row, &identity, patient, &used),
+                Some(patient) => (system.clone(), clinical_key(work, row, &identity, patient, &used)),
             };
             if !used.insert(key.1.clone())
                 && let Some(known) = instances.iter_mut().find(|known| known.key == key)
@@ -97,9 +99,8 @@ fn patient_of<'i, 'a>(work: &Work<'_>, instances: &'i [Instance<'a>], group: usi
     patients().next()
 }
 
-fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(String, String)) -> Text {
-    let id = crate::ids::derived(&[&work.order.setting.namespace, &row.resource_type, system, value]);
-    Text::Shared(format!("urn:uuid:{id}").into())
+fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(Text, Text)) -> Text {
+    Text::Shared(crate::ids::derived_urn(&[&work.order.setting.namespace, &row.resource_type, system, value]).into())
 }
 
 /// Applies the rows of all segments, then what holds always and what holds otherwise.
@@ -178,7 +179,7 @@ fn deleted(row: &Row) -> Cleared {
 
 /// Segments named by `from`: `OBX` of the group (or the one the resource is for), `^OBR` of the groups around it if it has
 /// none of its own, `>OBX` of the groups within it, `*EVN` of the whole message.
-fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Vec<usize> {
+fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Few<usize> {
     if let Some(name) = from.strip_prefix('*') {
         let segments = work.order.message.segments.iter().enumerate();
         return segments.filter(|(_, segment)| segment.name == name).map(|(index, _)| index).collect();
@@ -188,10 +189,10 @@ fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) ->
         return work.above(group, name).filter(|_| !has_own).into_iter().collect();
     }
     if let Some(name) = from.strip_prefix('>') {
-        return work.below(group, name);
+        return work.below(group, name).into();
     }
     match segment.filter(|index| work.order.message.segments[*index].name == from) {
-        Some(index) => vec![index],
+        Some(index) => Few::one(index),
         // A site's own segment stands in no group of the standard's, and then speaks for all of them.
         None if from.starts_with('Z') && work.own(group, from).next().is_none() => work.own(0, from).collect(),
         None => work.own(group, from).collect(),
@@ -236,7 +237,7 @@ pub(crate) fn apply(site: &Site<'_>, row: &Row, body: &mut Map, slots: &mut Slot
         Some(Repetitions::First) => at == 0,
         Some(Repetitions::Others) => at > 0,
     };
-    let pieces: Vec<Piece<'_>> = repetitions
+    let pieces: Few<Piece<'_>> = repetitions
         .iter()
         .enumerate()
         .filter(|(at, _)| wanted(*at))
@@ -277,7 +278,7 @@ fn fill(context: &Context<'_>, default: &DefaultRow, body: &mut Map) -> bool {
 }
 
 /// The identifier a Patient is found by: a medical record number of the institution, else a typed one, else the first.
-fn patient_key(work: &Work<'_>, body: &Map) -> Result<(String, String), Refused> {
+fn patient_key(work: &Work<'_>, body: &Map) -> Result<(Text, Text), Refused> {
     let identifiers: Vec<&Value> = body.get("identifier").and_then(Value::as_array).into_iter().flatten().collect();
     let system = |identifier: &Value| identifier.get("system").and_then(Value::as_str).map(str::to_owned);
     let own = work.order.setting.patient_system();
@@ -297,7 +298,7 @@ fn patient_key(work: &Work<'_>, body: &Map) -> Result<(String, String), Refused>
             Refused::new(RefusedCode::Invalid, "the patient identifier is longer than 200 characters").at("PID-3")
         );
     }
-    Ok((system, value.to_owned()))
+    Ok((Text::from(system), Text::copied(value)))
 }
 
 /// The identifier of any other resource: derived from patient, type and the identity fields, so that it says nothing
@@ -305,30 +306,29 @@ fn patient_key(work: &Work<'_>, body: &Map) -> Result<(String, String), Refused>
 fn clinical_key(
     work: &Work<'_>,
     row: &ResourceRow,
-    parts: &[String],
+    parts: &[Text],
     patient: &Instance<'_>,
-    used: &HashSet<String>,
-) -> (String, String) {
-    let setting = work.order.setting;
-    let mut all = vec![setting.namespace.as_str(), row.resource_type.as_str()];
+    used: &HashSet<Text>,
+) -> Text {
+    let mut all = Vec::with_capacity(parts.len() + 8);
+    all.extend([work.order.setting.namespace.as_str(), &row.resource_type]);
     if !is_shared(&row.resource_type) {
         all.extend([patient.key.0.as_str(), &patient.key.1]);
     }
-    all.extend(parts.iter().map(String::as_str));
+    all.extend(parts.iter().map(Text::as_str));
     if let Some(history) = work.order.history {
         all.extend(["history", history]);
     }
-    let system = setting.identifier_system(&kebab(&row.resource_type));
-    let mut value = crate::ids::derived(&all);
+    let mut value = Text::from(crate::ids::derived(&all));
     let mut count = 1;
     while row.repeated == Repeated::Numbered && used.contains(&value) {
         count += 1;
         let ordinal = count.to_string();
         let mut numbered = all.clone();
         numbered.push(&ordinal);
-        value = crate::ids::derived(&numbered);
+        value = crate::ids::derived(&numbered).into();
     }
-    (system, value)
+    value
 }
 
 /// Things that are nobody's in particular: two patients may have the same insurer.

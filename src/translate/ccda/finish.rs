@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 use roxmltree::Node;
 
 use super::rows::StatementRow;
@@ -161,7 +161,7 @@ fn observation<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, body: &mut Map) {
     work.mark = work.ledger.target("Observation.dataAbsentReason");
     let flavour = work.attribute(value, "nullFlavor").unwrap_or("");
     let reason = work.rules.table("ccda-null-flavors").and_then(|table| table.codes.get(flavour));
-    let code = reason.map_or("unknown", String::as_str);
+    let code = reason.map_or("unknown", Text::as_str);
     let system = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
     body.insert("dataAbsentReason", json!({"coding": [{"system": system, "code": code}]}));
     if let Some(Value::Array(ranges)) = body.get_mut("referenceRange") {

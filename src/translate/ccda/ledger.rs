@@ -310,7 +310,7 @@ impl<'a> Ledger<'a> {
             _ => (Outcome::KeptRaw, Vec::new(), Some(UNTAKEN.to_owned())),
         };
         Entry {
-            source,
+            source: source.into(),
             occurrence: 1,
             outcome,
             targets: targets.into_iter().map(Into::into).collect(),

@@ -1,6 +1,6 @@
 //! Elements → resources: rows are applied, what is in an element is made on its own or becomes a part of it.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 use roxmltree::Node;
 
 use super::finish;
@@ -260,7 +260,7 @@ fn absent<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, row: &'a ElementRow, body
     }
     let flavour = work.attribute(missing, "nullFlavor").unwrap_or("");
     let reason = work.rules.table("ccda-null-flavors").and_then(|table| table.codes.get(flavour));
-    let code = reason.map_or("unknown", String::as_str);
+    let code = reason.map_or("unknown", Text::as_str);
     let extension = json!({"extension": [{"url": systems::DATA_ABSENT_REASON, "valueCode": code}]});
     row.path.place(body, extension, None, &mut Slots::new());
 }

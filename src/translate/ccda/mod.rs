@@ -12,7 +12,7 @@ mod sections;
 mod types;
 mod work;
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use self::work::{Made, Work};
 use super::build::{conditional_query, state_profile};
@@ -41,8 +41,8 @@ fn kind(work: &Work<'_>) -> String {
     let table = work.rules.table("ccda-documents");
     let templates = types::children(work.root, "templateId").filter_map(|template| template.attribute("root"));
     let name = templates.filter_map(|oid| table?.codes.get(oid)).last().cloned();
-    let code = || types::child(work.root, "code").and_then(|code| code.attribute("code")).and_then(types::plain);
-    format!("CCDA^{}", name.or_else(code).unwrap_or_else(|| "?".to_owned()))
+    let code = || types::child(work.root, "code").and_then(|code| code.attribute("code")).and_then(types::plain).map(Text::from);
+    format!("CCDA^{}", name.or_else(code).unwrap_or_else(|| Text::constant("?")))
 }
 
 fn build(work: &mut Work<'_>, raw: &[u8], kind: &str) -> Result<Translated, Refused> {

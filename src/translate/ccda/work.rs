@@ -160,7 +160,7 @@ impl<'a> Work<'a> {
         let found = self
             .systems
             .entry((oid, name))
-            .or_insert_with(|| types::system_address(oid, name, &|known| rules.system(known, code)));
+            .or_insert_with(|| types::system_address(oid, name, &|known| rules.system(known, code).map(|url| url.to_string())));
         found.clone()
     }
 

@@ -1,6 +1,6 @@
 //! XAD → Address. JAHIS writes the whole address in component 8 and the postal code in component 5.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::text::clean;
 use super::time;
@@ -47,13 +47,13 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
 }
 
 /// SAD: street address, street name, dwelling number, each a line (HL7 v2-to-FHIR guide, SAD[Address]).
-fn street(piece: &Piece<'_>) -> Vec<String> {
+fn street(piece: &Piece<'_>) -> Vec<Text> {
     let sad = piece.component(1);
     (1..=sad.len()).filter_map(|part| sad.take(part)).filter_map(|text| clean(&text)).collect()
 }
 
 /// The county: since version 2.7 a code with its name. The name, else the code.
-fn county(piece: &Piece<'_>) -> Option<String> {
+fn county(piece: &Piece<'_>) -> Option<Text> {
     let coded = piece.component(COUNTY);
     let text = coded.take(2).or_else(|| coded.take(1)).and_then(|text| clean(&text))?;
     coded.book_all();
@@ -62,7 +62,7 @@ fn county(piece: &Piece<'_>) -> Option<String> {
 
 /// Table 0190.
 fn address_use(piece: &Piece<'_>) -> Option<(&'static str, &'static str)> {
-    let found = match piece.get(7)?.as_str() {
+    let found = match piece.get(7)?.as_ref() {
         "H" | "P" => ("use", "home"),
         "B" | "O" => ("use", "work"),
         "C" => ("use", "temp"),

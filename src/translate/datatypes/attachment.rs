@@ -11,7 +11,7 @@ pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// OBX-5 by OBX-2: encapsulated data, a pointer, or the text itself.
 pub(crate) fn of(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    match context.text("OBX-2").as_deref() {
+    match context.text("OBX", 2).as_deref() {
         Some("RP") => rp(piece),
         Some("TX" | "FT" | "ST") => text(piece),
         Some("ED") | None => ed(piece),
@@ -24,7 +24,7 @@ pub(crate) fn of(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
 
 fn text(piece: &Piece<'_>) -> Option<Value> {
     let text = piece.take_whole().and_then(|text| clean(&text))?;
-    let data = base64::engine::general_purpose::STANDARD.encode(text);
+    let data = base64::engine::general_purpose::STANDARD.encode(text.as_bytes());
     Some(json!({"contentType": PLAIN, "data": data}))
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn ed(piece: &Piece<'_>) -> Option<Value> {
     let bytes = match encoding.to_ascii_uppercase().as_str() {
         "BASE64" => engine.decode(data.chars().filter(|c| !c.is_whitespace()).collect::<String>()).ok(),
         "HEX" => hexadecimal(&data),
-        "A" => Some(data.into_bytes()),
+        "A" => Some(data.into_owned().into_bytes()),
         _ => None,
     };
     let Some(bytes) = bytes else {

@@ -3,7 +3,7 @@
 //! A coding system that no row knows is the hospital's own: its address is made from the institution's namespace, so that
 //! two hospitals' `99Z01` stay two systems.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::text::clean;
 use crate::translate::build::{Context, Piece};
@@ -38,6 +38,9 @@ pub(crate) fn concept(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Op
 
 /// Systems whose name means another list in this field.
 fn rename(row: &Row, context: &Context<'_>, concept: &mut Value) {
+    if row.names.is_empty() {
+        return;
+    }
     for coding in concept.get_mut("coding").and_then(Value::as_array_mut).into_iter().flatten() {
         let code = coding["code"].as_str().unwrap_or("").to_owned();
         let address = |name: &str| json!(system_address(context, name, &code));
@@ -105,7 +108,7 @@ fn concept_of(context: &Context<'_>, piece: &Piece<'_>, first: Option<Value>, wa
 }
 
 /// Text that stands for an uncoded value: IS and ID, or a `CodeableConcept` written as plain text.
-fn build(codings: Vec<Value>, text: Option<String>) -> Option<Value> {
+fn build(codings: Vec<Value>, text: Option<Text>) -> Option<Value> {
     let mut concept = Map::new();
     if !codings.is_empty() {
         concept.insert("coding", Value::Array(codings));
@@ -174,7 +177,7 @@ pub(crate) fn display(piece: &Piece<'_>) -> Option<Value> {
 
 /// `Y`/`N` → boolean.
 pub(crate) fn boolean(piece: &Piece<'_>) -> Option<Value> {
-    let value = match piece.get(1)?.as_str() {
+    let value = match piece.get(1)?.as_ref() {
         "Y" | "y" | "1" => true,
         "N" | "n" | "0" => false,
         _ => {
@@ -186,16 +189,16 @@ pub(crate) fn boolean(piece: &Piece<'_>) -> Option<Value> {
     Some(Value::Bool(value))
 }
 
-fn look_up(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<(String, Option<String>)> {
+fn look_up<'a>(row: &Row, context: &Context<'a>, piece: &Piece<'_>) -> Option<(&'a Text, Option<&'a Text>)> {
     entry(row, context, &piece.get(1)?)
 }
 
 /// What the row's table has for a code of the source: its code, and the system of it.
-fn entry(row: &Row, context: &Context<'_>, source: &str) -> Option<(String, Option<String>)> {
+fn entry<'a>(row: &Row, context: &Context<'a>, source: &str) -> Option<(&'a Text, Option<&'a Text>)> {
     let table = context.rules.table(row.table.as_ref()?.get_ref())?;
     let code = table.codes.get(source).or_else(|| table.codes.get(&source.to_uppercase()));
     let code = code.or_else(|| table.codes.get(&source.to_lowercase()))?;
-    Some((code.clone(), table.system.clone()))
+    Some((code, table.system.as_ref()))
 }
 
 fn from_table(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
@@ -255,18 +258,18 @@ fn name(context: &Context<'_>, coding: &mut Value) {
 }
 
 /// The address of a coding system by its name in a message.
-pub(crate) fn system_address(context: &Context<'_>, name: &str, code: &str) -> String {
+pub(crate) fn system_address(context: &Context<'_>, name: &str, code: &str) -> Text {
     if let Some(url) = context.rules.system(name, code) {
         return url;
     }
     if is_oid(name) {
-        return format!("urn:oid:{name}");
+        return format!("urn:oid:{name}").into();
     }
     let is_address = ["http://", "https://", "urn:"].iter().any(|scheme| name.starts_with(scheme));
     if is_address && !name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return name.to_owned();
+        return Text::copied(name);
     }
-    context.setting.code_system(name)
+    context.setting.code_system(name).into()
 }
 
 /// FHIR `code`: no white space at the ends, single spaces within.

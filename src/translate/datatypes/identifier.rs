@@ -1,6 +1,8 @@
 //! CX, EI → Identifier, and the addresses of identifier systems.
 
-use crate::fhir::tree::{Map, Value, json};
+use std::borrow::Cow;
+
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::coded::{is_code, is_oid};
 use super::text::clean;
@@ -16,7 +18,7 @@ pub(crate) fn cx(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<
         return None;
     };
     let kind = piece.take(5);
-    let issuers: Vec<String> =
+    let issuers: Vec<Cow<'_, str>> =
         [piece.component(9).get(1), piece.component(10).get(1), piece.component(4).get(1), piece.component(6).get(1)]
             .into_iter()
             .flatten()
@@ -104,7 +106,7 @@ pub(crate) fn coded(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let value = piece.take(1).and_then(|text| clean(&text))?;
     let system = match piece.take(3) {
         Some(name) => super::coded::system_address(context, &name, &value),
-        None => context.setting.identifier_system("resource"),
+        None => context.setting.identifier_system("resource").into(),
     };
     Some(json!({"system": system, "value": value}))
 }
@@ -117,7 +119,7 @@ pub(crate) fn uri(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option
         return value;
     }
     // An id that is no address of its own, as a host name, is one of the institution's as well as a name is.
-    let own = value.as_ref().and_then(Value::as_str).map(str::to_owned);
+    let own = value.as_ref().and_then(Value::as_str).map(Text::copied);
     let name = piece.take(1).and_then(|text| clean(&text)).or(own)?;
     let kind = row.value.as_ref().and_then(Value::as_str).unwrap_or("application");
     Some(json!(context.setting.identifier_system(&format!("{kind}-{name}"))))
@@ -130,13 +132,13 @@ fn cx_system(
     context: &Context<'_>,
     piece: &Piece<'_>,
     kind: Option<&str>,
-    issuers: &[String],
+    issuers: &[Cow<'_, str>],
 ) -> (String, bool) {
     if let Some(kind) = kind {
         let mut issuers = issuers.to_vec();
         // A health card that names no issuer is the province's the hospital stands in.
         if issuers.is_empty() {
-            issuers.extend(context.setting.province.clone());
+            issuers.extend(context.setting.province.as_deref().map(Cow::Borrowed));
         }
         if let Some(system) = context.rules.identifier_system(kind, &issuers) {
             for part in [4, 9, 10] {

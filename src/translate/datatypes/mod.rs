@@ -22,6 +22,7 @@ use crate::fhir::tree::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::translate::build::{Context, Piece};
+use crate::translate::hl7v2::few::Few;
 use crate::translate::rows::file::Row;
 use crate::translate::rows::path::Path;
 
@@ -158,14 +159,14 @@ impl Kind {
 }
 
 /// Reads the repetitions of a field by a row.
-pub(crate) fn convert(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
+pub(crate) fn convert(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Few<Placed> {
     match row.kind {
         Kind::Practitioner => party::practitioners(context, pieces).into_iter().map(Placed::here).collect(),
-        Kind::UsageDuration => usage::duration(context, pieces),
-        Kind::AsNeeded => usage::as_needed(context, pieces),
-        Kind::Varies => observation::values(context, pieces),
-        Kind::Result => observation::result(row, context, pieces),
-        Kind::BirthDate => pieces.first().map_or_else(Vec::new, |piece| time::birth_date(context, piece)),
+        Kind::UsageDuration => usage::duration(context, pieces).into(),
+        Kind::AsNeeded => usage::as_needed(context, pieces).into(),
+        Kind::Varies => observation::values(context, pieces).into(),
+        Kind::Result => observation::result(row, context, pieces).into(),
+        Kind::BirthDate => pieces.first().map_or(Few::None, |piece| time::birth_date(context, piece).into()),
         Kind::Text => text::strings(row, pieces).into_iter().map(Placed::here).collect(),
         _ => pieces.iter().filter_map(|piece| single(row, context, piece)).map(Placed::here).collect(),
     }

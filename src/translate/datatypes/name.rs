@@ -3,7 +3,7 @@
 //! JAHIS sends one person's name up to three times: component 8 says ideographic, phonetic or alphabetic (table 0465), and
 //! FHIR carries that as the extension `iso21090-EN-representation`.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::text::clean;
 use super::time;
@@ -42,8 +42,8 @@ fn human_name(context: &Context<'_>, piece: &Piece<'_>, at: &Layout) -> Option<V
     let take = |part: usize| piece.take(part).and_then(|text| clean(&text));
     // A name inside a component (CNN) has its family name as a plain part.
     let family = piece.component(at.family).take(1).or_else(|| piece.take(at.family)).and_then(|text| clean(&text));
-    let given: Vec<String> = [take(at.family + 1), take(at.family + 2)].into_iter().flatten().collect();
-    let suffix: Vec<String> =
+    let given: Vec<Text> = [take(at.family + 1), take(at.family + 2)].into_iter().flatten().collect();
+    let suffix: Vec<Text> =
         [take(at.family + 3), take(at.family + 5), take(at.professional)].into_iter().flatten().collect();
     let prefix = take(at.family + 4);
     if family.is_none() && given.is_empty() {
@@ -53,7 +53,7 @@ fn human_name(context: &Context<'_>, piece: &Piece<'_>, at: &Layout) -> Option<V
     if let Some(code) = representation(piece, at.representation) {
         name.insert("extension", json!([{"url": systems::EN_REPRESENTATION, "valueCode": code}]));
         // Family name first and nothing but names: how a Japanese name is written.
-        let text: Vec<&str> = family.as_deref().into_iter().chain(given.iter().map(String::as_str)).collect();
+        let text: Vec<&str> = family.as_deref().into_iter().chain(given.iter().map(Text::as_str)).collect();
         name.insert("text", json!(text.join(" ")));
     }
     if let Some(kind) = name_use(piece, at.kind) {
@@ -76,7 +76,7 @@ fn human_name(context: &Context<'_>, piece: &Piece<'_>, at: &Layout) -> Option<V
 }
 
 fn representation(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
-    let code = match piece.get(part)?.as_str() {
+    let code = match piece.get(part)?.as_ref() {
         "I" => "IDE",
         "P" => "SYL",
         "A" => "ABC",
@@ -88,7 +88,7 @@ fn representation(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
 
 /// Table 0200.
 fn name_use(piece: &Piece<'_>, part: usize) -> Option<&'static str> {
-    let code = match piece.get(part)?.as_str() {
+    let code = match piece.get(part)?.as_ref() {
         "L" | "R" => "official",
         "D" => "usual",
         "M" => "maiden",

@@ -4,7 +4,7 @@
 //! Anything that is not plainly a number stays the text it was: `1+` is not 1. Several values become components of the same
 //! code; none is lost.
 
-use crate::fhir::tree::{Map, Number, Value, json};
+use crate::fhir::tree::{Map, Number, Text, Value, json};
 
 use super::quantity::Unit;
 use super::text::clean;
@@ -29,7 +29,7 @@ pub(crate) fn result(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> 
 
 /// The values of an OBX.
 pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
-    let kind = context.text("OBX-2").unwrap_or_default();
+    let kind = context.text("OBX", 2).unwrap_or_default();
     let pieces: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.is_empty()).collect();
     if is_text(&kind) {
         let unit = "OBX-6".parse().unwrap_or_default();
@@ -40,7 +40,7 @@ pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed>
             return numeric(context, piece, &unit).map(|(element, value)| placed(element, value)).into_iter().collect();
         }
         // Repetitions of text are lines of one text.
-        let lines: Vec<String> =
+        let lines: Vec<Text> =
             pieces.iter().filter_map(|piece| piece.take_whole().and_then(|text| clean(&text))).collect();
         return if lines.is_empty() { Vec::new() } else { vec![placed("valueString", json!(lines.join("\n")))] };
     }

@@ -1,7 +1,7 @@
 //! XON, HD, CWE → Organization. Without an id it is told by its name: within one institution's messages, the same name is
 //! the same organization.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::coded::{is_code, is_oid, system_address};
 use super::identifier::{authority, typed};
@@ -65,7 +65,7 @@ pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
     identifiers.extend(universal);
     let key = |member: &str| identifiers[0][member].as_str().unwrap_or("").to_owned();
     let (system, value) = (key("system"), key("value"));
-    let display = name.unwrap_or_else(|| value.clone());
+    let display = name.unwrap_or_else(|| Text::copied(&value));
     let resource = json!({"resourceType": "Organization", "identifier": identifiers, "name": &display});
     let reference = context.party(resource, &system, &value);
     Some(json!({"reference": reference, "display": display}))
@@ -81,9 +81,9 @@ pub(crate) fn universal(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> 
     }
     let is_address = universal.starts_with("http://") || universal.starts_with("https://");
     let address = if is_oid(&universal) {
-        Some(format!("urn:oid:{universal}"))
+        Some(Text::from(format!("urn:oid:{universal}")))
     } else if uuid::Uuid::try_parse(&universal).is_ok() {
-        Some(format!("urn:uuid:{}", universal.to_ascii_lowercase()))
+        Some(Text::from(format!("urn:uuid:{}", universal.to_ascii_lowercase())))
     } else {
         is_address.then(|| universal.clone())
     };
@@ -96,7 +96,7 @@ pub(crate) fn universal(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> 
     Some(Value::Object(identifier))
 }
 
-fn reference(context: &Context<'_>, identifier: Option<Map>, name: Option<String>) -> Option<Value> {
+fn reference(context: &Context<'_>, identifier: Option<Map>, name: Option<Text>) -> Option<Value> {
     let (system, value, identifier) = match identifier {
         Some(identifier) => {
             let text = |member: &str| identifier.get(member).and_then(Value::as_str).unwrap_or("").to_owned();

@@ -3,7 +3,7 @@
 //! A person with an id becomes a resource of its own, made only where it is missing; without an id it stays a name beside
 //! the reference, for a name alone does not tell two people apart.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::identifier::{assigner, authority, typed};
 use super::name::of_xcn;
@@ -27,7 +27,7 @@ pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<
                     authority(context, &piece.component(9))
                         .unwrap_or_else(|| context.setting.identifier_system("practitioner"))
                 });
-                let kind = id.as_ref().and_then(|_| piece.take(13));
+                let kind = id.as_ref().and_then(|_| piece.take(13)).map(Text::from);
                 let assigner = id.as_ref().and_then(|_| assigner(context, &piece.component(9)));
                 people.push(Person { id, system, kind, assigner, names: name.into_iter().collect() });
             }
@@ -44,9 +44,9 @@ pub(crate) fn first_person(pieces: &[Piece<'_>]) -> usize {
 }
 
 struct Person {
-    id: Option<String>,
+    id: Option<Text>,
     system: Option<String>,
-    kind: Option<String>,
+    kind: Option<Text>,
     assigner: Option<Value>,
     names: Vec<Value>,
 }

@@ -3,7 +3,9 @@
 //! A unit gets a UCUM code only where its text is one for certain (table `ucum`, exact case): `ML` is a megalitre, `U/L`
 //! is not `u/l`. Everything else keeps its unit as text; harmonising it is another part's work.
 
-use crate::fhir::tree::{Map, Number, Value, json};
+use std::borrow::Cow;
+
+use crate::fhir::tree::{Map, Number, Text, Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::number;
@@ -15,8 +17,8 @@ use crate::translate::rows::file::Row;
 /// A unit as the elements of a Quantity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
-    text: Option<String>,
-    coded: Option<(String, String)>,
+    text: Option<Text>,
+    coded: Option<(Text, Text)>,
 }
 
 impl Unit {
@@ -34,12 +36,12 @@ impl Unit {
         let code = piece.take(1).and_then(|text| clean(&text));
         let text = piece.take(2).and_then(|text| clean(&text));
         let system = piece.take(3);
-        let ucum = code.as_ref().and_then(|code| context.rules.table("ucum")?.codes.get(code).cloned());
+        let ucum = code.as_ref().and_then(|code| context.rules.table("ucum")?.codes.get(code.as_str()).cloned());
         let coded = match (ucum, &code, system) {
-            (Some(code), _, _) => Some((systems::UCUM.to_owned(), code)),
+            (Some(code), _, _) => Some((Text::constant(systems::UCUM), code)),
             // A unit of a published code list (MERIT-9 for medicines) keeps its code.
             (None, Some(code), Some(system)) => {
-                context.rules.system(&system, code).filter(|url| url != systems::UCUM).map(|url| (url, code.clone()))
+                context.rules.system(&system, code).filter(|url| *url != systems::UCUM).map(|url| (url, code.clone()))
             }
             _ => None,
         };
@@ -67,7 +69,7 @@ impl Unit {
 }
 
 /// `10^3/uL`, `mL/min/1.73m^2`: a power whose sign, not escaped by the sender, was read as the end of the component.
-fn power(base: Option<String>, exponent: Option<String>) -> Option<String> {
+fn power(base: Option<Cow<'_, str>>, exponent: Option<Cow<'_, str>>) -> Option<String> {
     let (base, exponent) = (base?, exponent?);
     let digits = exponent.strip_prefix('-').unwrap_or(&exponent);
     let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -117,8 +119,7 @@ pub(crate) fn reference_range(context: &Context<'_>, piece: &Piece<'_>) -> Optio
     let text = piece.take_whole().and_then(|text| clean(&text))?;
     let mut range = Map::new();
     if let Some((low, high)) = two_numbers(&text) {
-        let fields = "OBX-6".parse().ok()?;
-        let unit = context.with_piece(&fields, |piece| Unit::read(context, &piece)).unwrap_or_default();
+        let unit = context.other("OBX", 6).map(|piece| Unit::read(context, &piece)).unwrap_or_default();
         range.insert("low", unit.quantity(low));
         range.insert("high", unit.quantity(high));
     }
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn an_unescaped_sign_of_power_is_joined_again() {
-        let read = |base: &str, exponent: &str| power(Some(base.to_owned()), Some(exponent.to_owned()));
+        let read = |base: &str, exponent: &str| power(Some(base.into()), Some(exponent.into()));
         for (base, exponent) in
             [("10", "3/uL"), ("x10", "9/L"), ("×10", "4/μL"), ("x 10", "12/L"), ("mL/min/1.73m", "2"), ("kg/m", "2")]
         {

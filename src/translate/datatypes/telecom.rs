@@ -1,6 +1,6 @@
 //! XTN → ContactPoint. The number stands in component 1 (old), 12 (JAHIS and new) or in parts.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 
 use super::text::clean;
 use super::{number, time};
@@ -53,7 +53,7 @@ pub(crate) fn xtn(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option
 }
 
 /// Country, area, local number, extension.
-fn in_parts(piece: &Piece<'_>) -> Option<String> {
+fn in_parts(piece: &Piece<'_>) -> Option<Text> {
     let local = piece.get(7)?;
     let mut number = String::new();
     if let Some(country) = piece.take(5) {

@@ -1,6 +1,6 @@
 //! ST, TX, FT → string.
 
-use crate::fhir::tree::Value;
+use crate::fhir::tree::{Text, Value};
 
 use crate::translate::build::Piece;
 use crate::translate::rows::file::Row;
@@ -20,18 +20,22 @@ pub(crate) fn strings(row: &Row, pieces: &[Piece<'_>]) -> Vec<Value> {
     if row.path.grows() {
         return texts.map(Value::from).collect();
     }
-    let lines: Vec<String> = texts.collect();
-    if lines.is_empty() { Vec::new() } else { vec![Value::from(lines.join("\n"))] }
+    let lines: Vec<Text> = texts.collect();
+    match &lines[..] {
+        [] => Vec::new(),
+        [line] => vec![Value::from(line)],
+        lines => vec![Value::from(lines.join("\n"))],
+    }
 }
 
 /// Text without the control characters that FHIR strings exclude and without white space around; `None` if nothing is
 /// left.
-pub(crate) fn clean(text: &str) -> Option<String> {
+pub(crate) fn clean(text: &str) -> Option<Text> {
     if !text.chars().any(char::is_control) {
         let trimmed = text.trim();
-        return (!trimmed.is_empty()).then(|| trimmed.to_owned());
+        return (!trimmed.is_empty()).then(|| Text::copied(trimmed));
     }
     let kept: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')).collect();
     let trimmed = kept.trim();
-    (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    (!trimmed.is_empty()).then(|| Text::copied(trimmed))
 }

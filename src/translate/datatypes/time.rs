@@ -3,9 +3,11 @@
 //! Precision stays what it was. FHIR wants an offset with every time, so one without is read in the institution's zone,
 //! and seconds where there are minutes; both are said in a warning.
 
+use std::borrow::Cow;
+
 use crate::fhir::tree::{Map, Value, json};
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use super::Placed;
@@ -14,9 +16,10 @@ use crate::translate::build::{Context, Piece};
 /// A point in time with the precision it was given in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moment {
-    date: String,
+    /// As FHIR writes it.
+    text: String,
     day: Date,
-    time: Option<Clock>,
+    at: Option<Timestamp>,
     /// The zone had to be assumed.
     pub zone_assumed: bool,
     /// Only the hour was given.
@@ -25,39 +28,28 @@ pub(crate) struct Moment {
     pub ambiguous: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Clock {
-    /// `08:30:00.123`.
-    text: String,
-    offset: String,
-    at: Timestamp,
-}
+/// Characters of a whole date.
+const DATE: usize = "2026-01-15".len();
 
 impl Moment {
     /// FHIR `date`: the day, month or year.
     pub(crate) fn date(&self) -> &str {
-        &self.date
+        self.text.get(..DATE).unwrap_or(&self.text)
     }
 
     /// FHIR `dateTime`.
-    pub(crate) fn date_time(&self) -> String {
-        match &self.time {
-            Some(clock) => format!("{}T{}{}", self.date, clock.text, clock.offset),
-            None => self.date.clone(),
-        }
+    pub(crate) fn date_time(&self) -> &str {
+        &self.text
     }
 
     /// FHIR `instant`; `None` without a time of day.
-    pub(crate) fn instant(&self) -> Option<String> {
-        self.time.as_ref().map(|_| self.date_time())
+    pub(crate) fn instant(&self) -> Option<&str> {
+        self.at.map(|_| self.text.as_str())
     }
 
     /// The moment, or the first of the day, month or year in `zone`.
     pub(crate) fn timestamp(&self, zone: &TimeZone) -> Option<Timestamp> {
-        match &self.time {
-            Some(clock) => Some(clock.at),
-            None => self.day.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp()),
-        }
+        self.at.or_else(|| self.day.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp()))
     }
 }
 
@@ -67,61 +59,75 @@ pub(crate) fn read(text: &str, zone: &TimeZone) -> Option<Moment> {
     if text.len() > 40 || !text.is_ascii() {
         return None;
     }
-    let compact = iso_to_compact(text).unwrap_or_else(|| text.to_owned());
+    let compact = iso_to_compact(text).map_or(Cow::Borrowed(text), Cow::Owned);
     let (digits, offset) = split_offset(&compact)?;
-    let (digits, fraction) = digits.split_once('.').map_or((digits, ""), |(digits, fraction)| (digits, fraction));
+    let (digits, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if !digits.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) || fraction.len() > 9 {
         return None;
     }
-    let number = |from: usize, to: usize| digits.get(from..to).and_then(|part| part.parse::<i8>().ok());
-    let year: i16 = digits.get(0..4)?.parse().ok().filter(|year| *year > 0)?;
-    let (month, day) = (number(4, 6), number(6, 8));
-    let date = match digits.len() {
-        4 => format!("{year:04}"),
-        6 => format!("{year:04}-{:02}", month?),
-        8 | 10 | 12 | 14 => format!("{year:04}-{:02}-{:02}", month?, day?),
-        _ => return None,
-    };
-    let civil = Date::new(year, month.unwrap_or(1), day.unwrap_or(1)).ok()?;
-    let mut moment = Moment {
-        date,
-        day: civil,
-        time: None,
-        zone_assumed: false,
-        minutes_assumed: digits.len() == 10,
-        ambiguous: false,
-    };
-    if digits.len() >= 10 {
-        let (hour, minute, second) = (number(8, 10)?, number(10, 12).unwrap_or(0), number(12, 14).unwrap_or(0));
-        let at = DateTime::from_parts(civil, jiff::civil::Time::new(hour, minute, second, nanoseconds(fraction)).ok()?);
-        let clock_text = if fraction.is_empty() || digits.len() < 14 {
-            format!("{hour:02}:{minute:02}:{second:02}")
-        } else {
-            format!("{hour:02}:{minute:02}:{second:02}.{fraction}")
-        };
-        let (timestamp, offset_text) = match offset {
-            Some(offset) => (offset.to_timestamp(at).ok()?, offset_text(offset)),
-            None => {
-                let local = zone.to_ambiguous_zoned(at);
-                moment.zone_assumed = true;
-                moment.ambiguous = local.is_ambiguous();
-                let zoned = local.compatible().ok()?;
-                (zoned.timestamp(), offset_text(zoned.offset()))
-            }
-        };
-        moment.time = Some(Clock { text: clock_text, offset: offset_text, at: timestamp });
+    if !matches!(digits.len(), 4 | 6 | 8 | 10 | 12 | 14) {
+        return None;
     }
+    let part = |from: usize| digits.get(from..from + 2);
+    let number = |from: usize| part(from).and_then(|part| part.parse::<i8>().ok());
+    let year: i16 = digits.get(0..4)?.parse().ok().filter(|year| *year > 0)?;
+    let day = Date::new(year, number(4).unwrap_or(1), number(6).unwrap_or(1)).ok()?;
+    let mut out = String::with_capacity(LONGEST);
+    out.push_str(&digits[..4]);
+    for part in [part(4), part(6)].into_iter().flatten() {
+        out.push('-');
+        out.push_str(part);
+    }
+    let mut moment =
+        Moment { text: out, day, at: None, zone_assumed: false, minutes_assumed: digits.len() == 10, ambiguous: false };
+    let Some(hour) = number(8) else { return Some(moment) };
+    let (minute, second) = (number(10).unwrap_or(0), number(12).unwrap_or(0));
+    let local = DateTime::from_parts(day, Time::new(hour, minute, second, nanoseconds(fraction)).ok()?);
+    let offset = match offset {
+        Some(offset) => {
+            moment.at = Some(offset.to_timestamp(local).ok()?);
+            offset
+        }
+        None => {
+            let ambiguous = zone.to_ambiguous_zoned(local);
+            moment.zone_assumed = true;
+            moment.ambiguous = ambiguous.is_ambiguous();
+            let zoned = ambiguous.compatible().ok()?;
+            moment.at = Some(zoned.timestamp());
+            zoned.offset()
+        }
+    };
+    let mut separator = 'T';
+    for from in [8, 10, 12] {
+        moment.text.push(separator);
+        moment.text.push_str(part(from).unwrap_or("00"));
+        separator = ':';
+    }
+    if !fraction.is_empty() && digits.len() == 14 {
+        moment.text.push('.');
+        moment.text.push_str(fraction);
+    }
+    push_offset(&mut moment.text, offset);
     Some(moment)
 }
 
+/// Characters of `2026-01-15T08:30:59.123456789-05:00`.
+const LONGEST: usize = 35;
+
 fn nanoseconds(fraction: &str) -> i32 {
-    format!("{fraction:0<9}").parse().unwrap_or(0)
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    digits.fold(0, |number, digit| number * 10 + i32::from(digit - b'0'))
 }
 
-fn offset_text(offset: Offset) -> String {
+fn push_offset(out: &mut String, offset: Offset) {
     let minutes = offset.seconds() / 60;
-    let sign = if minutes < 0 { '-' } else { '+' };
-    format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    out.push(if minutes < 0 { '-' } else { '+' });
+    for (part, mark) in [(minutes.abs() / 60, ":"), (minutes.abs() % 60, "")] {
+        for digit in [part / 10, part % 10] {
+            out.push(char::from_digit(digit.unsigned_abs(), 10).unwrap_or('0'));
+        }
+        out.push_str(mark);
+    }
 }
 
 /// Splits `±ZZZZ` off.
@@ -129,11 +135,15 @@ fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
     let Some(at) = text.find(['+', '-']) else { return Some((text, None)) };
     let (digits, offset) = text.split_at(at);
     let sign = if offset.starts_with('-') { -1 } else { 1 };
-    let offset = offset[1..].replace(':', "");
-    if offset.len() != 4 || !offset.bytes().all(|b| b.is_ascii_digit()) {
+    let (hours, minutes) = match offset.len() {
+        5 => (&offset[1..3], &offset[3..]),
+        6 if offset.as_bytes()[3] == b':' => (&offset[1..3], &offset[4..]),
+        _ => return None,
+    };
+    if !hours.bytes().chain(minutes.bytes()).all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let (hours, minutes): (i32, i32) = (offset[..2].parse().ok()?, offset[2..].parse().ok()?);
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
     // FHIR: offsets up to 14:00.
     if hours > 14 || minutes > 59 || (hours == 14 && minutes > 0) {
         return None;
@@ -143,6 +153,9 @@ fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
 
 /// `2026-03-01T08:30:00Z`, `2026/3/1`, `2026-03` as HL7 writes them; `None` if it is not of that form.
 fn iso_to_compact(text: &str) -> Option<String> {
+    if !matches!(text.as_bytes().get(4), Some(b'-' | b'/')) {
+        return None;
+    }
     let (date, time) = text.split_once(['T', ' ']).map_or((text, ""), |(date, time)| (date, time.trim()));
     let separator = date.chars().nth(4).filter(|c| matches!(c, '-' | '/'))?;
     let parts: Vec<&str> = date.split(separator).collect();
@@ -193,12 +206,12 @@ pub(crate) fn date_time(context: &Context<'_>, piece: &Piece<'_>) -> Option<Valu
 /// → instant.
 pub(crate) fn instant(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let text = piece.get(1)?;
-    let Some(instant) = read(&text, &context.setting.zone).and_then(|moment| moment.instant()) else {
+    let Some(read) = read(&text, &context.setting.zone).filter(|moment| moment.instant().is_some()) else {
         piece.drop_all("the element holds an instant, and the time of day is not given");
         return None;
     };
     moment(context, piece, 1);
-    Some(json!(instant))
+    Some(json!(read.date_time()))
 }
 
 /// DR → Period.
@@ -236,7 +249,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> Option<String> {
-        read(text, &TimeZone::get("America/Toronto").unwrap()).map(|moment| moment.date_time())
+        read(text, &TimeZone::get("America/Toronto").unwrap()).map(|moment| moment.date_time().to_owned())
     }
 
     #[test]

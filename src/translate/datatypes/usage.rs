@@ -1,5 +1,7 @@
 //! How and for how long a medicine is used (TQ1), where the parts of the segment change each other's meaning.
 
+use compact_str::CompactString;
+
 use crate::fhir::tree::{Value, json};
 
 use super::{Placed, quantity};
@@ -31,22 +33,22 @@ pub(crate) fn as_needed(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Plac
 }
 
 /// Code, text, system of one usage.
-fn part(usage: &[String], number: usize) -> &str {
+fn part(usage: &[CompactString], number: usize) -> &str {
     usage.get(number - 1).map_or("", |text| text.trim())
 }
 
 /// JAMI standard usage: supplements I (days apart) and W (days of the week), and what is taken when needed.
-fn leaves_days_out(usage: &[String]) -> bool {
+fn leaves_days_out(usage: &[CompactString]) -> bool {
     let is_jami = part(usage, 3).eq_ignore_ascii_case("JAMISDP01");
     is_jami && part(usage, 1).starts_with(['I', 'W']) || is_tonyo(usage)
 }
 
-fn is_as_needed(usage: &[String]) -> bool {
+fn is_as_needed(usage: &[CompactString]) -> bool {
     part(usage, 1).eq_ignore_ascii_case("PRN") || is_tonyo(usage)
 }
 
 /// 頓用: the third digit of a JAMI code for internal use is 5.
-fn is_tonyo(usage: &[String]) -> bool {
+fn is_tonyo(usage: &[CompactString]) -> bool {
     let (code, text) = (part(usage, 1), part(usage, 2));
     let is_jami = part(usage, 3).eq_ignore_ascii_case("JAMISDP01") && code.len() == 16;
     is_jami && code.starts_with('1') && code.as_bytes().get(2) == Some(&b'5')

@@ -1,13 +1,15 @@
 //! Escape sequences of text (HL7 v2.5.1, 2.7): delimiters, line breaks, hexadecimal bytes, highlighting.
 
+use compact_str::CompactString;
+
 use super::charset::{self, Charset};
 use super::message::Delimiters;
 
 /// Replaces the escape sequences that have a meaning in text. One that has none here stays as it was written.
-pub fn unescape(text: &str, by: &Delimiters, charset: Charset) -> String {
-    let Some(escape) = by.escape else { return text.to_owned() };
+pub fn unescape(text: &str, by: &Delimiters, charset: Charset) -> CompactString {
+    let Some(escape) = by.escape else { return text.into() };
     if !text.contains(escape) {
-        return text.to_owned();
+        return text.into();
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -26,7 +28,7 @@ pub fn unescape(text: &str, by: &Delimiters, charset: Charset) -> String {
         }
     }
     out.push_str(rest);
-    out
+    out.into()
 }
 
 /// Writes text so that no delimiter of `by` is left in it.

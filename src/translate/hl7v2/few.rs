@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A list of few.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Few<T> {
@@ -19,6 +21,26 @@ impl<T> Few<T> {
     /// One item.
     pub const fn one(item: T) -> Self {
         Self::One([item])
+    }
+}
+
+impl<T> Few<T> {
+    /// Puts an item behind the others.
+    pub fn push(&mut self, item: T) {
+        self.insert(self.len(), item);
+    }
+
+    /// Puts an item at a place, which is at most behind the last.
+    pub fn insert(&mut self, at: usize, item: T) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::one(item),
+            Self::One([first]) if at == 0 => Self::Many(vec![item, first]),
+            Self::One([first]) => Self::Many(vec![first, item]),
+            Self::Many(mut items) => {
+                items.insert(at.min(items.len()), item);
+                Self::Many(items)
+            }
+        };
     }
 }
 
@@ -40,6 +62,42 @@ impl<T> FromIterator<T> for Few<T> {
         let Some(first) = items.next() else { return Self::None };
         let Some(second) = items.next() else { return Self::one(first) };
         Self::Many([first, second].into_iter().chain(items).collect())
+    }
+}
+
+impl<T> From<Vec<T>> for Few<T> {
+    fn from(items: Vec<T>) -> Self {
+        match <[T; 1]>::try_from(items) {
+            Ok(item) => Self::One(item),
+            Err(items) if items.is_empty() => Self::None,
+            Err(items) => Self::Many(items),
+        }
+    }
+}
+
+impl<T> IntoIterator for Few<T> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let (one, many) = match self {
+            Self::None => (None, Vec::new()),
+            Self::One([item]) => (Some(item), Vec::new()),
+            Self::Many(items) => (None, items),
+        };
+        one.into_iter().chain(many)
+    }
+}
+
+impl<T: Serialize> Serialize for Few<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self[..].serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Splits decoded text only. Positions count from 1, as in the standard. Own code, because delimiters are whatever MSH
 //! declares and offsets in Japanese text are characters.
 
+use compact_str::CompactString;
+
 use super::charset::Charset;
 use super::escape;
 use super::few::Few;
@@ -49,7 +51,7 @@ pub type Field = Few<Repetition>;
 /// A repetition: its components.
 pub type Repetition = Few<Component>;
 /// A component: its subcomponents, unescaped.
-pub type Component = Few<String>;
+pub type Component = Few<CompactString>;
 
 impl Segment {
     /// Field `number` (from 1), without repetitions if the segment ends before it.
@@ -218,8 +220,8 @@ fn split_segment(
     let mut texts = line.split(by.field).skip(1);
     if header {
         *parts += 2;
-        fields.push(single(by.field.to_string()));
-        fields.push(single(texts.next().unwrap_or("").to_owned()));
+        fields.push(single(by.field.encode_utf8(&mut [0; 4])));
+        fields.push(single(texts.next().unwrap_or("")));
     }
     for text in texts {
         *parts += 1;
@@ -234,8 +236,8 @@ fn split_segment(
 }
 
 /// A field of one component without parts.
-pub(crate) fn single(text: String) -> Field {
-    Few::one(Few::one(Few::one(text)))
+pub(crate) fn single(text: &str) -> Field {
+    Few::one(Few::one(Few::one(text.into())))
 }
 
 fn split_repetition(text: &str, by: &Delimiters, charset: Charset, parts: &mut usize) -> Repetition {

@@ -327,9 +327,9 @@ pub struct TableRow {
     pub name: String,
     /// System of the codes it gives, where they become Codings.
     #[serde(default)]
-    pub system: Option<String>,
+    pub system: Option<Text>,
     /// Source code to FHIR code.
-    pub codes: BTreeMap<String, String>,
+    pub codes: BTreeMap<String, Text>,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
@@ -342,7 +342,7 @@ pub struct DisplayRow {
     /// Address of the system.
     pub system: String,
     /// Code and name.
-    pub codes: BTreeMap<String, String>,
+    pub codes: BTreeMap<String, Text>,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,
@@ -355,7 +355,7 @@ pub struct SystemRow {
     /// Name in the message; compared without case. `JHSD*` is every name that begins so.
     pub names: Vec<String>,
     /// Address of the system; `{name}` stands for the name in the message.
-    pub url: String,
+    pub url: Text,
     /// Only codes of this many characters.
     #[serde(default)]
     pub length: Option<usize>,

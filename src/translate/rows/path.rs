@@ -213,10 +213,10 @@ impl std::str::FromStr for Path {
             list.push_str(name);
             if let Index::Same(key) = &mut index {
                 list.push_str(key);
-                *key = Text::Shared(list.as_str().into());
+                *key = Text::shared(&list);
             }
             list.push('.');
-            steps.push(Step { name: Text::Shared(name.into()), prefix: Text::Shared(prefix.into()), index });
+            steps.push(Step { name: Text::shared(name), prefix: Text::shared(&prefix), index });
         }
         Ok(Self { steps })
     }

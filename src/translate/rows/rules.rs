@@ -1,6 +1,8 @@
 //! Rows of all files laid over each other for one country, and checked against each other.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+
+use rustc_hash::FxHashMap;
 
 use super::file::{
     GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow,
@@ -20,14 +22,14 @@ pub(crate) struct Rules {
     /// By MSH-9.
     pub messages: BTreeMap<String, MessageRow>,
     /// By name.
-    pub resources: HashMap<String, ResourceRow>,
+    pub resources: FxHashMap<String, ResourceRow>,
     /// By segment, and by resource type.
-    segments: HashMap<String, HashMap<String, Vec<Row>>>,
+    segments: FxHashMap<String, FxHashMap<String, Vec<Row>>>,
     /// Segments that any row takes.
     known_segments: HashSet<String>,
-    tables: HashMap<String, TableRow>,
+    tables: FxHashMap<String, TableRow>,
     /// By system, then by code.
-    displays: HashMap<String, HashMap<String, String>>,
+    displays: FxHashMap<String, FxHashMap<String, Text>>,
     systems: Vec<SystemRow>,
     identifiers: Vec<IdentifierRow>,
     profiles: Vec<ProfileRow>,
@@ -81,33 +83,33 @@ impl Rules {
     }
 
     /// What a code system calls a code.
-    pub(crate) fn display(&self, system: &str, code: &str) -> Option<&str> {
-        self.displays.get(system)?.get(code).map(String::as_str)
+    pub(crate) fn display(&self, system: &str, code: &str) -> Option<&Text> {
+        self.displays.get(system)?.get(code)
     }
 
     /// The address of the coding system that a message calls `name`; `None` if it is not known, and so local.
-    pub(crate) fn system(&self, name: &str, code: &str) -> Option<String> {
+    pub(crate) fn system(&self, name: &str, code: &str) -> Option<Text> {
         let fits = |row: &&SystemRow| {
             row.names.iter().any(|known| is_named(known, name))
                 && row.length.is_none_or(|length| code.chars().count() == length)
         };
         if let Some(row) = self.systems.iter().rev().find(fits) {
             return Some(match row.url.contains("{name}") {
-                true => row.url.replace("{name}", &name.to_ascii_uppercase()),
+                true => row.url.replace("{name}", &name.to_ascii_uppercase()).into(),
                 false => row.url.clone(),
             });
         }
         // HL7 tables are named HL70004; some senders forget the zero.
         let digits = name.strip_prefix("HL7").or_else(|| name.strip_prefix("hl7"))?;
         let number: u16 = digits.parse().ok().filter(|_| digits.len() <= 4)?;
-        Some(format!("{}{number:04}", systems::V2))
+        Some(format!("{}{number:04}", systems::V2).into())
     }
 
     /// The system of identifiers of a type and issuer.
-    pub(crate) fn identifier_system(&self, kind: &str, issuers: &[String]) -> Option<&str> {
+    pub(crate) fn identifier_system(&self, kind: &str, issuers: &[impl AsRef<str>]) -> Option<&str> {
         let fits = |row: &&IdentifierRow| {
             row.kind.eq_ignore_ascii_case(kind)
-                && row.issuer.as_ref().is_none_or(|issuer| issuers.iter().any(|i| i.eq_ignore_ascii_case(issuer)))
+                && row.issuer.as_ref().is_none_or(|issuer| issuers.iter().any(|i| i.as_ref().eq_ignore_ascii_case(issuer)))
         };
         self.identifiers.iter().rev().find(fits).map(|row| row.system.as_str())
     }
@@ -306,7 +308,7 @@ fn account(element: &str, row: &Row) -> Text {
         Kind::Steer => format!("(steers: {})", row.reason.as_deref().unwrap_or("the translation")),
         _ => format!("{element}.{}", row.path.plain()),
     };
-    Text::Shared(text.into())
+    Text::shared(&text)
 }
 
 fn check_groups(groups: &[GroupRow]) -> Result<(), String> {

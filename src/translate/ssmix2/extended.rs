@@ -93,7 +93,7 @@ impl Content {
                 Ok(read) => {
                     let pid = read.message.first("PID");
                     let named =
-                        pid.map(|pid| pid.field(3).iter().filter_map(|one| one.first()?.first().cloned()).collect());
+                        pid.map(|pid| pid.field(3).iter().filter_map(|one| Some(one.first()?.first()?.to_string())).collect());
                     Self { patients: named, ..Self::default() }
                 }
                 Err(refused) => Self {
@@ -166,8 +166,8 @@ fn describe(
     content: &Content,
     bytes: &[u8],
 ) -> Message {
-    let one = |text: &str| -> Field { if text.is_empty() { Field::default() } else { single(text.to_owned()) } };
-    let parts = |parts: &[&str]| -> Field { Few::one(parts.iter().map(|part| Few::one((*part).to_owned())).collect()) };
+    let one = |text: &str| -> Field { if text.is_empty() { Field::default() } else { single(text) } };
+    let parts = |parts: &[&str]| -> Field { Few::one(parts.iter().map(|part| Few::one((*part).into())).collect()) };
     let (seconds, fraction) = path.timestamp.split_at_checked(14).unwrap_or((&path.timestamp, ""));
     let written = if fraction.is_empty() { seconds.to_owned() } else { format!("{seconds}.{fraction}") };
     let flag = match path.condition {

@@ -1,6 +1,6 @@
 //! CD, CE, CV, CS → CodeableConcept, Coding, code.
 
-use crate::fhir::tree::{Map, Value, json};
+use crate::fhir::tree::{Map, Text, Value, json};
 use roxmltree::Node;
 
 use super::children;
@@ -96,7 +96,7 @@ fn looked_up<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &Hit<'a>) -> Opt
         work.dropped(hit, &format!("table {} does not know the code", name));
         return None;
     };
-    Some((found.clone(), table.system.clone()))
+    Some((found.to_string(), table.system.as_ref().map(Text::to_string)))
 }
 
 /// → code.
@@ -118,7 +118,7 @@ pub(crate) fn table_concept<'a>(work: &mut Work<'a>, row: &'a ElementRow, hit: &
 pub(crate) fn language<'a>(work: &mut Work<'a>, hit: &Hit<'a>) -> Option<Value> {
     let code = code_of(work, hit)?;
     let known = work.rules.table("ccda-languages").and_then(|table| table.codes.get(code));
-    let code = known.cloned().or_else(|| plain(code))?;
+    let code = known.map(Text::to_string).or_else(|| plain(code))?;
     Some(json!({"coding": [{"system": "urn:ietf:bcp:47", "code": code}]}))
 }
 
