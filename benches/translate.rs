@@ -69,7 +69,8 @@ fn translate(mappings: &Mappings, case: &Case) -> Translated {
     let catalog = harmonise::builtin().expect("built-in tables");
     let setting = HarmoniseSetting { country: case.setting.country, namespace: case.setting.namespace.clone() };
     let mut translated = hl7v2::translate(mappings, &case.setting, &case.bytes).expect("a message we translate");
-    harmonise::harmonise_tree(catalog, &setting, &mut translated.bundle);
+    let warnings = harmonise::harmonise_feed(catalog, &setting, &mut translated.bundle);
+    translated.warnings.extend(warnings);
     translated
 }
 

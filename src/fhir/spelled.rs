@@ -2,6 +2,8 @@
 //! guess: what is not in it is [`Spelled::Other`] and stays the text it was. `±` is left alone too: it is a trace on a urine
 //! strip and undecided in serology; and so is `-` without brackets, which may say that nothing was measured.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization as _;
 
 /// What a text says.
@@ -31,7 +33,7 @@ pub fn read(text: &str, thousands: bool) -> Spelled {
     if text.len() > LONGEST {
         return Spelled::Other;
     }
-    let folded: String = text.nfkc().collect();
+    let folded: Cow<'_, str> = if text.is_ascii() { text.into() } else { text.nfkc().collect::<String>().into() };
     let folded = folded.trim();
     if let Some((comparator, rest)) = compared(folded) {
         return number(rest, thousands)

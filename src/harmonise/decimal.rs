@@ -39,8 +39,8 @@ pub fn parse(text: &str) -> Option<Decimal> {
     if !canonical || !digits(whole) || !digits(fraction) {
         return None;
     }
-    let all = format!("{whole}{fraction}");
-    let significant = all.trim_start_matches('0').len().max(1) as i32;
+    let leading = whole.bytes().chain(fraction.bytes()).take_while(|digit| *digit == b'0').count();
+    let significant = (whole.len() + fraction.len() - leading).max(1) as i32;
     Some(Decimal { number: Number::parse(text)?, places: fraction.len() as i32 - exponent, significant })
 }
 

@@ -1,5 +1,6 @@
 //! Laboratory results: the other country's code beside the code, the other unit system beside the quantity.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::fhir::tree::Value;
@@ -53,7 +54,7 @@ fn result(
     if record.get("code").is_none() {
         return;
     }
-    let code_element = format!("{path}code");
+    let code_element: Cow<'_, str> = if path.is_empty() { "code".into() } else { format!("{path}code").into() };
     let own = codes::known_equivalents(catalog, &mut record["code"], &code_element, notes);
     let own: Vec<(&str, &str)> = own.iter().map(|target| (target.system.as_str(), target.code.as_str())).collect();
     let written: Vec<(&str, &str)> = codings(&record["code"]).collect();
@@ -63,7 +64,7 @@ fn result(
         } else if ["valueString", "valueCodeableConcept"].iter().any(|value| record.get(*value).is_some())
             && let Some((system, code)) = codes::only_local(setting, &record["code"])
         {
-            notes.add(&code_element, "analytes.csv", Outcome::Unmapped, format!("local code {system}|{code}"));
+            notes.tell(&code_element, "analytes.csv", Outcome::Unmapped, || format!("local code {system}|{code}"));
         }
         plain_quantity(catalog, record, path, notes);
         return;
@@ -294,5 +295,5 @@ fn note_unmapped(setting: &HarmoniseSetting, written: &[(&str, &str)], element: 
         return;
     };
     let whose = if system.starts_with(&setting.namespace) { "local code " } else { "" };
-    notes.add(element, "analytes.csv", Outcome::Unmapped, format!("{whose}{system}|{code}"));
+    notes.tell(element, "analytes.csv", Outcome::Unmapped, || format!("{whose}{system}|{code}"));
 }

@@ -1,6 +1,6 @@
 //! Older addresses of code systems. JP Core moved from OIDs to URLs; records written before carry the OIDs.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use super::TableError;
 
 /// Present addresses by older ones.
 #[derive(Debug)]
-pub struct Systems(HashMap<String, String>);
+pub struct Systems(FxHashMap<String, String>);
 
 #[derive(Deserialize)]
 struct Row {

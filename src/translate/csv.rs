@@ -501,8 +501,7 @@ impl Table {
             let reason = format!("the column {name:?} is empty, and the mapping requires it");
             return Err(Refused::new(RefusedCode::Invalid, reason).at(name));
         }
-        let fields =
-            cells.iter().map(|cell| if cell.trim().is_empty() { Field::default() } else { single(cell) });
+        let fields = cells.iter().map(|cell| if cell.trim().is_empty() { Field::default() } else { single(cell) });
         let message = Message { segments: vec![Segment { name: ROW.to_owned(), fields: fields.collect() }] };
         let original = json!(cells).to_string();
         let kind = mapping.kind();

@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn repetitions_and_segments_of_a_field_are_counted_together() {
         let entry = |source: &str, outcome| Entry {
-            source: source.to_owned(),
+            source: Text::copied(source),
             occurrence: 1,
             outcome,
-            targets: Vec::new(),
+            targets: Few::None,
             reason: None,
         };
         let report = LossReport::of(vec![

@@ -38,7 +38,7 @@ fn ccda_cases() {
     for entry in std::fs::read_dir(fixtures()).unwrap() {
         let folder = entry.unwrap().path();
         let result = translate(&std::fs::read(folder.join("input.xml")).unwrap());
-        check(&folder.join("expected.json"), &shown_with(&result, |entry| entry.source.clone()));
+        check(&folder.join("expected.json"), &shown_with(&result, |entry| entry.source.to_string()));
         count += 1;
     }
     assert!(count >= 7, "only {count} cases");

@@ -160,7 +160,7 @@ fn every_cell_of_a_table_is_in_its_report() {
         let losses = row.result.unwrap().losses;
         for (name, _) in header.iter().zip(values).filter(|(_, value)| !value.trim().is_empty()) {
             cells += 1;
-            let told = losses.entries.iter().any(|entry| entry.source == format!("column {name}"));
+            let told = losses.entries.iter().any(|entry| *entry.source == *format!("column {name}"));
             assert!(told, "{name}");
         }
     }

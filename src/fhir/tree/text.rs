@@ -1,8 +1,8 @@
 //! A text of a tree: a constant of the program, one shared with the mapping rows, or its own.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use compact_str::CompactString;

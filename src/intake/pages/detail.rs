@@ -209,7 +209,7 @@ fn segments(f: &Frame, report: &LossReport) -> Vec<Segment> {
                 fields: members
                     .into_iter()
                     .map(|entry| Field {
-                        source: entry.source.clone(),
+                        source: entry.source.to_string(),
                         outcome: chip(f, entry.outcome),
                         target: target(entry),
                     })

@@ -1,7 +1,7 @@
 //! Invariants of R4 that no single row can see. What breaks one is taken out again and booked as dropped: a resource that
 //! a server refuses would lose everything else with it.
 
-use crate::fhir::tree::{Map, Text, Value, json};
+use crate::fhir::tree::{Map, Value, json};
 
 use super::context::Work;
 use super::resources::Instance;
@@ -94,24 +94,25 @@ fn vital_sign(body: &mut Map) {
 /// Elements that have one of several forms.
 const CHOICES: [&str; 6] = ["effective", "medication", "occurrence", "onset", "performed", "value"];
 
+/// Which of the choices an element is a form of.
+fn choice_of(element: &str) -> Option<usize> {
+    CHOICES.iter().position(|choice| {
+        let form = element.strip_prefix(choice).and_then(|form| form.bytes().next());
+        form.is_some_and(|first| first.is_ascii_uppercase())
+    })
+}
+
 /// An element has one form only: the first that the rows filled stays.
 fn choices(body: &mut Map, kind: &str, withdraw: Withdraw<'_>) {
-    for choice in CHOICES {
-        let is_form = |element: &Text| {
-            element.strip_prefix(choice).is_some_and(|form| form.starts_with(|c: char| c.is_ascii_uppercase()))
-        };
-        if body.keys().filter(|element| is_form(element)).nth(1).is_none() {
-            continue;
+    let mut is_taken = [false; CHOICES.len()];
+    body.retain(|element, _| {
+        let Some(choice) = choice_of(element) else { return true };
+        let stays = !std::mem::replace(&mut is_taken[choice], true);
+        if !stays {
+            withdraw(&format!("{kind}.{element}"), "the element has another form already");
         }
-        let mut is_first = true;
-        body.retain(|element, _| {
-            let stays = !is_form(element) || std::mem::take(&mut is_first);
-            if !stays {
-                withdraw(&format!("{kind}.{element}"), "the element has another form already");
-            }
-            stays
-        });
-    }
+        stays
+    });
 }
 
 /// The elements on the way to one.

@@ -1,7 +1,7 @@
 //! References between the resources of a message: to the nearest in the groups, or to those that a field names.
 
-use std::borrow::Cow;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
 use super::context::{Context, Work};
 use super::ledger::NOWHERE;

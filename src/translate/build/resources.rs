@@ -13,7 +13,7 @@ use super::repeats;
 use crate::translate::datatypes::{self, Kind, party};
 use crate::translate::hl7v2::few::Few;
 use crate::translate::rows::file::{DefaultRow, Repeated, Repetitions, ResourceRow, Row};
-use crate::translate::rows::path::Slots;
+use crate::translate::rows::path::{self, Slots};
 use crate::translate::trace::{self, By, Maker};
 use crate::translate::{Cleared, Refused, RefusedCode};
 
@@ -125,7 +125,8 @@ fn content(work: &Work<'_>, row: &ResourceRow, number: usize, group: usize, segm
             let mut slots = Slots::new();
             let name = &work.order.message.segments[index].name;
             let site = Site { work, number, group, segment: index };
-            for field in work.order.rules.rows(name, &row.resource_type) {
+            let holds = |field: &&Row| !work.order.message.segments[index].field(usize::from(field.field)).is_empty();
+            for field in work.order.rules.rows(name, &row.resource_type).iter().filter(holds) {
                 if is_nulled(work, index, field) {
                     cleared.push(deleted(field));
                 }
@@ -258,8 +259,15 @@ pub(crate) fn apply(site: &Site<'_>, row: &Row, body: &mut Map, slots: &mut Slot
         piece.drop_all(FILLED);
     }
     for placed in datatypes::convert(row, &context, &pieces[..taken]) {
-        match placed.path.and_then(datatypes::path_of) {
-            Some(path) => path.place(body, placed.value, None, slots),
+        match placed.path {
+            Some(element) if element.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                path::merge(body.member(element), placed.value);
+            }
+            Some(path) => {
+                if let Some(path) = datatypes::path_of(path) {
+                    path.place(body, placed.value, None, slots);
+                }
+            }
             None => row.path.place_around(body, placed.value, row.with.as_ref(), row.around.as_ref(), slots),
         }
     }

@@ -41,7 +41,9 @@ fn kind(work: &Work<'_>) -> String {
     let table = work.rules.table("ccda-documents");
     let templates = types::children(work.root, "templateId").filter_map(|template| template.attribute("root"));
     let name = templates.filter_map(|oid| table?.codes.get(oid)).last().cloned();
-    let code = || types::child(work.root, "code").and_then(|code| code.attribute("code")).and_then(types::plain).map(Text::from);
+    let code = || {
+        types::child(work.root, "code").and_then(|code| code.attribute("code")).and_then(types::plain).map(Text::from)
+    };
     format!("CCDA^{}", name.or_else(code).unwrap_or_else(|| Text::constant("?")))
 }
 

@@ -157,10 +157,9 @@ impl<'a> Work<'a> {
     /// The address of a code system.
     pub(crate) fn system(&mut self, oid: Option<&'a str>, name: Option<&'a str>, code: &str) -> Option<String> {
         let rules = self.rules;
-        let found = self
-            .systems
-            .entry((oid, name))
-            .or_insert_with(|| types::system_address(oid, name, &|known| rules.system(known, code).map(|url| url.to_string())));
+        let found = self.systems.entry((oid, name)).or_insert_with(|| {
+            types::system_address(oid, name, &|known| rules.system(known, code).map(|url| url.to_string()))
+        });
         found.clone()
     }
 

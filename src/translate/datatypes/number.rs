@@ -22,10 +22,8 @@ pub(crate) fn parse(text: &str) -> Option<Number> {
     if whole.len() + fraction.map_or(0, str::len) > 18 {
         return None;
     }
-    let number = match fraction {
-        Some(fraction) => format!("{sign}{whole}.{fraction}"),
-        None => format!("{sign}{whole}"),
-    };
+    let parts = [sign, whole, if fraction.is_some() { "." } else { "" }, fraction.unwrap_or("")];
+    let number = parts.concat();
     // Nothing but a sign, digits and a point: a JSON number by what was checked above.
     Some(Number::from_string_unchecked(number))
 }

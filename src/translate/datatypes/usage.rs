@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn usages_are_told_apart() {
-        let usage = |text: &str| text.split('&').map(str::to_owned).collect::<Vec<_>>();
+        let usage = |text: &str| text.split('&').map(CompactString::from).collect::<Vec<_>>();
         for (text, apart, needed) in [
             ("1012040400000000&内服・経口・１日２回朝夕食後&JAMISDP01", false, false),
             ("I1100000&１日おき&JAMISDP01", true, false),

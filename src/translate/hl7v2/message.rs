@@ -216,8 +216,8 @@ fn split_segment(
     header: bool,
     parts: &mut usize,
 ) -> Segment {
-    let mut fields: Vec<Field> = Vec::new();
-    let mut texts = line.split(by.field).skip(1);
+    let mut fields: Vec<Field> = Vec::with_capacity(Pieces::of(line, by.field).count() + 1);
+    let mut texts = Pieces::of(line, by.field).skip(1);
     if header {
         *parts += 2;
         fields.push(single(by.field.encode_utf8(&mut [0; 4])));
@@ -229,10 +229,43 @@ fn split_segment(
         if text.is_empty() {
             fields.push(Few::None);
         } else if *parts <= MAX_PARTS {
-            fields.push(text.split(by.repetition).map(|text| split_repetition(text, by, charset, parts)).collect());
+            fields
+                .push(Pieces::of(text, by.repetition).map(|text| split_repetition(text, by, charset, parts)).collect());
         }
     }
     Segment { name: name.to_owned(), fields }
+}
+
+/// The pieces of a text between delimiters. They are short: what `str::split` makes ready for a long search costs more
+/// than looking at every byte.
+struct Pieces<'a> {
+    rest: Option<&'a str>,
+    by: char,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(text: &'a str, by: char) -> Self {
+        Self { rest: Some(text), by }
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest?;
+        let at = match u8::try_from(self.by) {
+            // No byte of a longer character is one of ASCII.
+            Ok(by) if by.is_ascii() => rest.bytes().position(|byte| byte == by),
+            _ => rest.find(self.by),
+        };
+        let Some(at) = at else {
+            self.rest = None;
+            return Some(rest);
+        };
+        self.rest = Some(&rest[at + self.by.len_utf8()..]);
+        Some(&rest[..at])
+    }
 }
 
 /// A field of one component without parts.
@@ -244,7 +277,7 @@ fn split_repetition(text: &str, by: &Delimiters, charset: Charset, parts: &mut u
     let split = |component: &str| -> Component {
         match by.subcomponent {
             Some(sub) if component.contains(sub) => {
-                component.split(sub).map(|text| escape::unescape(text, by, charset)).collect()
+                Pieces::of(component, sub).map(|text| escape::unescape(text, by, charset)).collect()
             }
             _ => Few::one(escape::unescape(component, by, charset)),
         }
@@ -254,7 +287,7 @@ fn split_repetition(text: &str, by: &Delimiters, charset: Charset, parts: &mut u
         *parts += component.len();
         Some(component)
     };
-    text.split(by.component).map_while(&mut within).collect()
+    Pieces::of(text, by.component).map_while(&mut within).collect()
 }
 
 fn unreadable(reason: impl Into<String>) -> Refused {

@@ -183,7 +183,7 @@ fn element<'a>(list: &'a mut Value, index: &Index, slots: &mut Slots) -> &'a mut
 }
 
 /// Objects grow together; anything else replaces.
-fn merge(cell: &mut Value, value: Value) {
+pub(crate) fn merge(cell: &mut Value, value: Value) {
     match (cell, value) {
         (Value::Object(old), Value::Object(new)) => old.extend(new),
         (cell, value) => *cell = value,

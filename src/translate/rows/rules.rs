@@ -1,5 +1,6 @@
 //! Rows of all files laid over each other for one country, and checked against each other.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use rustc_hash::FxHashMap;
@@ -31,6 +32,10 @@ pub(crate) struct Rules {
     /// By system, then by code.
     displays: FxHashMap<String, FxHashMap<String, Text>>,
     systems: Vec<SystemRow>,
+    /// Their numbers by name, in capitals.
+    systems_by_name: FxHashMap<String, Vec<usize>>,
+    /// Those whose name only begins so.
+    systems_by_beginning: Vec<(String, usize)>,
     identifiers: Vec<IdentifierRow>,
     profiles: Vec<ProfileRow>,
     /// By SS-MIX2 data type.
@@ -89,13 +94,18 @@ impl Rules {
 
     /// The address of the coding system that a message calls `name`; `None` if it is not known, and so local.
     pub(crate) fn system(&self, name: &str, code: &str) -> Option<Text> {
-        let fits = |row: &&SystemRow| {
-            row.names.iter().any(|known| is_named(known, name))
-                && row.length.is_none_or(|length| code.chars().count() == length)
+        let capitals = match name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            true => Cow::Owned(name.to_ascii_uppercase()),
+            false => Cow::Borrowed(name),
         };
-        if let Some(row) = self.systems.iter().rev().find(fits) {
+        let named = self.systems_by_name.get(capitals.as_ref()).into_iter().flatten();
+        let begun = self.systems_by_beginning.iter().filter(|(beginning, _)| begins(&capitals, beginning));
+        let numbers = named.copied().chain(begun.map(|(_, number)| *number));
+        let fits = |number: &usize| self.systems[*number].length.is_none_or(|length| code.chars().count() == length);
+        // Later files win.
+        if let Some(row) = numbers.filter(fits).max().map(|number| &self.systems[number]) {
             return Some(match row.url.contains("{name}") {
-                true => row.url.replace("{name}", &name.to_ascii_uppercase()).into(),
+                true => row.url.replace("{name}", &capitals).into(),
                 false => row.url.clone(),
             });
         }
@@ -109,7 +119,10 @@ impl Rules {
     pub(crate) fn identifier_system(&self, kind: &str, issuers: &[impl AsRef<str>]) -> Option<&str> {
         let fits = |row: &&IdentifierRow| {
             row.kind.eq_ignore_ascii_case(kind)
-                && row.issuer.as_ref().is_none_or(|issuer| issuers.iter().any(|i| i.as_ref().eq_ignore_ascii_case(issuer)))
+                && row
+                    .issuer
+                    .as_ref()
+                    .is_none_or(|issuer| issuers.iter().any(|i| i.as_ref().eq_ignore_ascii_case(issuer)))
         };
         self.identifiers.iter().rev().find(fits).map(|row| row.system.as_str())
     }
@@ -162,7 +175,16 @@ impl Rules {
         for row in &file.display {
             self.displays.entry(row.system.clone()).or_default().extend(row.codes.clone());
         }
-        self.systems.extend(file.system.iter().cloned());
+        for row in &file.system {
+            let number = self.systems.len();
+            for name in row.names.iter().map(|name| name.to_ascii_uppercase()) {
+                match name.strip_suffix('*') {
+                    Some(beginning) => self.systems_by_beginning.push((beginning.to_owned(), number)),
+                    None => self.systems_by_name.entry(name).or_default().push(number),
+                }
+            }
+            self.systems.push(row.clone());
+        }
         self.identifiers.extend(file.identifier.iter().cloned());
         self.profiles.splice(0..0, file.profile.iter().cloned());
         self.storage.extend(file.storage.iter().map(|row| (row.kind.clone(), row.clone())));
@@ -284,17 +306,10 @@ impl Rules {
     }
 }
 
-fn is_named(known: &str, name: &str) -> bool {
-    match known.strip_suffix('*') {
-        None => known.eq_ignore_ascii_case(name),
-        Some(beginning) => {
-            let of_name = name.get(..beginning.len());
-            let rest = name.get(beginning.len()..).unwrap_or("");
-            of_name.is_some_and(|text| text.eq_ignore_ascii_case(beginning))
-                && !rest.is_empty()
-                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        }
-    }
+/// Whether a name is a beginning and one or more letters or digits behind it.
+fn begins(name: &str, beginning: &str) -> bool {
+    let rest = name.strip_prefix(beginning).unwrap_or("");
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Rows of a field take the place of all rows that earlier files have for it.

@@ -92,8 +92,9 @@ impl Content {
             "hl7-v2+er7" => match hl7v2::read(setting, bytes) {
                 Ok(read) => {
                     let pid = read.message.first("PID");
-                    let named =
-                        pid.map(|pid| pid.field(3).iter().filter_map(|one| Some(one.first()?.first()?.to_string())).collect());
+                    let named = pid.map(|pid| {
+                        pid.field(3).iter().filter_map(|one| Some(one.first()?.first()?.to_string())).collect()
+                    });
                     Self { patients: named, ..Self::default() }
                 }
                 Err(refused) => Self {
