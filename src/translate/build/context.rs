@@ -59,11 +59,7 @@ impl<'a> Work<'a> {
 
     /// The segments of a name in a group.
     pub(crate) fn own<'w>(&'w self, group: usize, name: &'w str) -> impl Iterator<Item = usize> + 'w {
-        self.groups[group]
-            .segments
-            .iter()
-            .copied()
-            .filter(move |index| self.order.message.segments[*index].name == name)
+        self.groups[group].segments.iter().copied().filter(move |index| self.order.message.segments[*index].is(name))
     }
 
     /// The first segment of a name in the groups around a group.
@@ -80,16 +76,16 @@ impl<'a> Work<'a> {
 
     /// The segments of a name in the groups within a group.
     pub(crate) fn below(&self, group: usize, name: &str) -> Vec<usize> {
-        self.within(group).into_iter().skip(1).flat_map(|other| self.own(other, name)).collect()
+        let mut found = Vec::new();
+        self.collect_below(group, name, &mut found);
+        found
     }
 
-    /// A group and the groups within it, in the order of the message.
-    pub(crate) fn within(&self, group: usize) -> Vec<usize> {
-        let mut found = vec![group];
+    fn collect_below(&self, group: usize, name: &str, found: &mut Vec<usize>) {
         for child in &self.children[group] {
-            found.extend(self.within(*child));
+            found.extend(self.own(*child, name));
+            self.collect_below(*child, name, found);
         }
-        found
     }
 
     /// How many groups two groups are both within, the message not counted; a group is within itself.
@@ -150,7 +146,7 @@ impl<'a> Context<'a> {
 
     /// The segment a reference means: the one in hand, else the group's, the groups' around it, or the groups' within.
     fn find(&self, name: &str) -> Option<usize> {
-        let in_hand = self.segment.filter(|index| self.work.order.message.segments[*index].name == name);
+        let in_hand = self.segment.filter(|index| self.work.order.message.segments[*index].is(name));
         in_hand
             .or_else(|| self.work.own(self.group, name).next())
             .or_else(|| self.work.above(self.group, name))

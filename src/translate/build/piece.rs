@@ -140,8 +140,16 @@ fn value(component: &Component) -> Option<Cow<'_, str>> {
 
 /// A text without white space around; `None` if nothing is left, or it is the explicit null.
 fn said(text: &str) -> Option<&str> {
-    let text = text.trim();
+    let text = trimmed(text);
     (!text.is_empty() && text != NULL).then_some(text)
+}
+
+/// [`str::trim`], which most texts do not need.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
 }
 
 fn joined(component: &Component) -> Cow<'_, str> {
@@ -152,7 +160,7 @@ fn joined(component: &Component) -> Cow<'_, str> {
 }
 
 fn is_blank(component: &Component) -> bool {
-    component.iter().all(|sub| sub.trim().is_empty())
+    component.iter().all(|sub| trimmed(sub).is_empty())
 }
 
 fn is_null(component: &Component) -> bool {

@@ -183,7 +183,7 @@ fn deleted(row: &Row) -> Cleared {
 fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) -> Few<usize> {
     if let Some(name) = from.strip_prefix('*') {
         let segments = work.order.message.segments.iter().enumerate();
-        return segments.filter(|(_, segment)| segment.name == name).map(|(index, _)| index).collect();
+        return segments.filter(|(_, segment)| segment.is(name)).map(|(index, _)| index).collect();
     }
     if let Some(name) = from.strip_prefix('^') {
         let has_own = work.own(group, name).next().is_some();
@@ -192,7 +192,7 @@ fn sources(work: &Work<'_>, from: &str, group: usize, segment: Option<usize>) ->
     if let Some(name) = from.strip_prefix('>') {
         return work.below(group, name).into();
     }
-    match segment.filter(|index| work.order.message.segments[*index].name == from) {
+    match segment.filter(|index| work.order.message.segments[*index].is(from)) {
         Some(index) => Few::one(index),
         // A site's own segment stands in no group of the standard's, and then speaks for all of them.
         None if from.starts_with('Z') && work.own(group, from).next().is_none() => work.own(0, from).collect(),
