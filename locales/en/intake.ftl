@@ -53,6 +53,11 @@ loss-dropped = Dropped
 loss-source = Field
 loss-outcome = Outcome
 loss-target = Element, or reason
+loss-reason-field-untaken = No mapping row takes this field; it is in the original only.
+loss-reason-segment-untaken = No mapping row takes this segment; it is in the original only.
+loss-reason-site-segment = A segment of the site’s own; it is in the original only.
+loss-reason-no-place = The element that holds the field has no place for this component.
+loss-reason-nulled = The sender deletes it (explicit null), so the element is left out.
 loss-fields = { $n ->
     [one] { $shown } field
    *[other] { $shown } fields

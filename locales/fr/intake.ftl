@@ -53,6 +53,11 @@ loss-dropped = Écarté
 loss-source = Champ
 loss-outcome = Résultat
 loss-target = Élément, ou raison
+loss-reason-field-untaken = Aucune ligne de transposition ne prend ce champ ; il reste dans l’original seulement.
+loss-reason-segment-untaken = Aucune ligne de transposition ne prend ce segment ; il reste dans l’original seulement.
+loss-reason-site-segment = Segment propre à l’établissement ; il reste dans l’original seulement.
+loss-reason-no-place = L’élément qui reçoit le champ n’a pas de place pour cette composante.
+loss-reason-nulled = L’expéditeur l’efface (valeur nulle explicite) ; l’élément est donc omis.
 loss-fields = { $n ->
     [one] { $shown } champ
    *[other] { $shown } champs

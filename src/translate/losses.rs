@@ -11,6 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::hl7v2::few::Few;
 use crate::fhir::tree::Text;
 
+/// A field of a segment that some row takes, but none takes the field.
+pub(crate) const FIELD_UNTAKEN: &str = "no mapping row takes this field; in the original only";
+/// A segment that no row takes.
+pub(crate) const SEGMENT_UNTAKEN: &str = "no mapping row takes this segment; in the original only";
+/// A Z-segment that no row takes.
+pub(crate) const SITE_SEGMENT: &str = "site-defined segment; in the original only";
+/// A component of a field whose others were taken.
+pub(crate) const NO_PLACE: &str = "the element that holds the field has no place for this component";
+/// `""`.
+pub(crate) const NULLED: &str = "explicit null: the sender deletes it, so the element is left out";
+
 /// What became of one message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LossReport {

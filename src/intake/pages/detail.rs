@@ -162,10 +162,10 @@ fn chip(f: &Frame, outcome: Outcome) -> Markup {
 }
 
 /// Where it went, or why it did not.
-fn target(entry: &Entry) -> String {
+fn target(f: &Frame, entry: &Entry) -> String {
     let targets = entry.targets.join(", ");
-    match &entry.reason {
-        Some(reason) if targets.is_empty() => reason.to_string(),
+    match entry.reason.as_deref().map(|said| super::reason(f, said)) {
+        Some(reason) if targets.is_empty() => reason,
         Some(reason) => format!("{targets} ({reason})"),
         None => targets,
     }
@@ -211,7 +211,7 @@ fn segments(f: &Frame, report: &LossReport) -> Vec<Segment> {
                     .map(|entry| Field {
                         source: entry.source.to_string(),
                         outcome: chip(f, entry.outcome),
-                        target: target(entry),
+                        target: target(f, entry),
                     })
                     .collect(),
             }

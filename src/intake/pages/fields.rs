@@ -60,7 +60,7 @@ fn row(f: &Frame, field: RankedField) -> Row {
         mapped: f.t.number(field.mapped),
         kept_raw: f.t.number(field.kept_raw),
         dropped: f.t.number(field.dropped),
-        reasons: field.reasons.into_iter().map(|reason| reason.reason).collect(),
+        reasons: field.reasons.into_iter().map(|reason| super::reason(f, &reason.reason)).collect(),
         field: field.field,
     }
 }

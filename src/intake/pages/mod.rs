@@ -8,6 +8,7 @@ mod raw;
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::translate::losses;
 use crate::web::PageState;
 use crate::web::frame::{Frame, around};
 use crate::web::markup::Markup;
@@ -43,6 +44,19 @@ fn channel_filters(
         .chain(CHANNELS.into_iter().map(|one| (Some(one), f.t.code("channel", one))))
         .map(|(one, text)| ChannelFilter { text, href: address(one), current: one == chosen })
         .collect()
+}
+
+/// Why a field went nowhere. What the translation says itself is said in the reader's language; rows speak their author's.
+fn reason(f: &Frame, said: &str) -> String {
+    let code = match said {
+        losses::FIELD_UNTAKEN => "field-untaken",
+        losses::SEGMENT_UNTAKEN => "segment-untaken",
+        losses::SITE_SEGMENT => "site-segment",
+        losses::NO_PLACE => "no-place",
+        losses::NULLED => "nulled",
+        said => return said.to_owned(),
+    };
+    f.t.code("loss-reason", code)
 }
 
 fn status_chip(f: &Frame, status: crate::store::messages::MessageStatus) -> Markup {

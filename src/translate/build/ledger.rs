@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::fhir::tree::Text;
 use crate::translate::hl7v2::few::Few;
 use crate::translate::hl7v2::message::Message;
-use crate::translate::losses::{Entry, LossReport, Outcome};
+use crate::translate::losses::{self, Entry, LossReport, Outcome};
 
 /// Where a value stands in the source. All from 1 but `segment`, an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -239,13 +239,13 @@ impl PartialEq for Reason<'_> {
 /// What became of a value that nobody took, among the parts of its repetition.
 fn untaken(parts: &[(Leaf, Fate)], segment: &str, taken: &dyn Fn(&str) -> bool) -> (Outcome, &'static str) {
     if parts.iter().any(|(_, fate)| matches!(fate, Fate::Mapped(..))) {
-        (Outcome::Dropped, "the element that holds the field has no place for this component")
+        (Outcome::Dropped, losses::NO_PLACE)
     } else if segment.starts_with('Z') {
-        (Outcome::KeptRaw, "site-defined segment; in the original only")
+        (Outcome::KeptRaw, losses::SITE_SEGMENT)
     } else if taken(segment) {
-        (Outcome::KeptRaw, "no mapping row takes this field; in the original only")
+        (Outcome::KeptRaw, losses::FIELD_UNTAKEN)
     } else {
-        (Outcome::KeptRaw, "no mapping row takes this segment; in the original only")
+        (Outcome::KeptRaw, losses::SEGMENT_UNTAKEN)
     }
 }
 
@@ -253,10 +253,7 @@ fn told<'a>(message: &Message, (leaf, fate): &'a (Leaf, Fate), untaken: (Outcome
     match fate {
         Fate::Mapped(..) => (Outcome::Mapped, None),
         Fate::Dropped(reason) => (Outcome::Dropped, Some(Reason::Given(reason))),
-        Fate::Open if text_at(message, *leaf) == NULL => {
-            let reason = "explicit null: the sender deletes it, so the element is left out";
-            (Outcome::Dropped, Some(Reason::Constant(reason)))
-        }
+        Fate::Open if text_at(message, *leaf) == NULL => (Outcome::Dropped, Some(Reason::Constant(losses::NULLED))),
         Fate::Open => (untaken.0, Some(Reason::Constant(untaken.1))),
     }
 }
