@@ -11,7 +11,10 @@ use std::time::Instant;
 
 use watari::config::Country;
 use watari::harmonise::{self, HarmoniseSetting};
-use watari::translate::{Mappings, Setting, Translated, hl7v2};
+use watari::translate::{Mappings, Setting, Translated, ccda, hl7v2};
+
+#[path = "ccda_document/mod.rs"]
+mod ccda_document;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,7 +43,10 @@ fn main() {
     let memory = arguments.next_if(|argument| argument == "--memory").and_then(|_| arguments.next()?.parse().ok());
     let files: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     let mappings = Mappings::builtin().expect("built-in rows");
-    let cases: Vec<Case> = if files.is_empty() { usual() } else { files }.iter().map(|path| case(path)).collect();
+    let mut cases: Vec<Case> = if files.is_empty() { usual() } else { files.clone() }.iter().map(|path| case(path)).collect();
+    if files.is_empty() && memory.is_none() {
+        cases.push(document());
+    }
     match memory {
         Some(count) => hold_memory(&mappings, &cases, count),
         None => cases.iter().for_each(|case| measure(&mappings, case)),
@@ -64,11 +70,18 @@ fn case(path: &Path) -> Case {
     Case { name, setting: Setting::anonymous(country), bytes }
 }
 
+/// A C-CDA document of a megabyte.
+fn document() -> Case {
+    let bytes = ccda_document::document(1_000_000).into_bytes();
+    Case { name: "C-CDA of 1 MB".to_owned(), setting: Setting::anonymous(Country::Ca), bytes }
+}
+
 /// What is measured: the whole way of a message but for the store. Gives the JSON text and the losses as text.
 fn translate(mappings: &Mappings, case: &Case) -> Translated {
     let catalog = harmonise::builtin().expect("built-in tables");
     let setting = HarmoniseSetting { country: case.setting.country, namespace: case.setting.namespace.clone() };
-    let mut translated = hl7v2::translate(mappings, &case.setting, &case.bytes).expect("a message we translate");
+    let translate = if case.bytes.starts_with(b"<") { ccda::translate } else { hl7v2::translate };
+    let mut translated = translate(mappings, &case.setting, &case.bytes).expect("a message we translate");
     let warnings = harmonise::harmonise_feed(catalog, &setting, &mut translated.bundle);
     translated.warnings.extend(warnings);
     translated
