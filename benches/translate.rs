@@ -43,8 +43,10 @@ fn main() {
     let memory = arguments.next_if(|argument| argument == "--memory").and_then(|_| arguments.next()?.parse().ok());
     let files: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     let mappings = Mappings::builtin().expect("built-in rows");
-    let mut cases: Vec<Case> = if files.is_empty() { usual() } else { files.clone() }.iter().map(|path| case(path)).collect();
-    if files.is_empty() && memory.is_none() {
+    let is_usual = files.is_empty();
+    let paths = if is_usual { usual() } else { files };
+    let mut cases: Vec<Case> = paths.iter().map(|path| case(path)).collect();
+    if is_usual && memory.is_none() {
         cases.push(document());
     }
     match memory {

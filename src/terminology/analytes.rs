@@ -1,7 +1,7 @@
 //! The analyte table: which codes name one laboratory analyte, in which units it is reported, and by which rule a value
 //! goes from one unit to another.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use octofhir_ucum::Number;
 use serde::Deserialize;
@@ -103,16 +103,16 @@ impl Analyte {
 #[derive(Debug)]
 pub struct Analytes {
     analytes: Vec<Analyte>,
-    by_loinc: HashMap<String, usize>,
+    by_loinc: FxHashMap<String, usize>,
     /// By what of a JLAC10 code counts: the twelve digits before and the two behind those of the method.
-    by_jlac10: HashMap<String, usize>,
+    by_jlac10: FxHashMap<String, usize>,
 }
 
 impl Analytes {
     /// Reads the table.
     pub fn read(table: &str, text: &str) -> Result<Self, TableError> {
         let mut analytes = Vec::new();
-        let (mut by_loinc, mut by_jlac10) = (HashMap::new(), HashMap::new());
+        let (mut by_loinc, mut by_jlac10) = (FxHashMap::default(), FxHashMap::default());
         for (line, row) in super::rows::<Row>(table, text)? {
             let error = |message: String| TableError { table: table.to_owned(), line, message };
             let analyte = row.analyte().map_err(error)?;

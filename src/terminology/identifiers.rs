@@ -1,7 +1,7 @@
 //! Health cards and other numbers that people type: their forms and check digits. A number that does not fit is doubtful,
 //! never refused: published example numbers fail their own checks, and an old card may follow an older rule.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
@@ -12,7 +12,7 @@ use super::TableError;
 #[derive(Debug)]
 pub struct Identifiers {
     rules: Vec<Rule>,
-    by_system: HashMap<String, usize>,
+    by_system: FxHashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Doubt {
 impl Identifiers {
     /// Reads the table.
     pub fn read(table: &str, text: &str) -> Result<Self, TableError> {
-        let (mut rules, mut by_system) = (Vec::new(), HashMap::new());
+        let (mut rules, mut by_system) = (Vec::new(), FxHashMap::default());
         for (line, row) in super::rows::<Row>(table, text)? {
             for system in row.also.split_whitespace().chain([row.system.as_str()]) {
                 if by_system.insert(system.to_owned(), rules.len()).is_some() {

@@ -1,7 +1,7 @@
 //! A hospital's own map from its local codes to published ones, as CSV tables or FHIR ConceptMaps. Who writes a row vouches
 //! for it: it goes before what the program knows.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use super::{TableError, concept_maps};
 /// Local codes and what they stand for.
 #[derive(Debug, Default)]
 pub struct SiteMap {
-    targets: HashMap<String, HashMap<String, Vec<Target>>>,
+    targets: FxHashMap<String, FxHashMap<String, Vec<Target>>>,
     /// System and code, and the system in which nothing stands for them.
     barred: Vec<(String, String, String)>,
     /// The hospital's ConceptMaps as they were read.

@@ -48,15 +48,14 @@ fn channel_filters(
 
 /// Why a field went nowhere. What the translation says itself is said in the reader's language; rows speak their author's.
 fn reason(f: &Frame, said: &str) -> String {
-    let code = match said {
-        losses::FIELD_UNTAKEN => "field-untaken",
-        losses::SEGMENT_UNTAKEN => "segment-untaken",
-        losses::SITE_SEGMENT => "site-segment",
-        losses::NO_PLACE => "no-place",
-        losses::NULLED => "nulled",
-        said => return said.to_owned(),
-    };
-    f.t.code("loss-reason", code)
+    match said {
+        losses::FIELD_UNTAKEN => f.t.say("loss-reason-field-untaken"),
+        losses::SEGMENT_UNTAKEN => f.t.say("loss-reason-segment-untaken"),
+        losses::SITE_SEGMENT => f.t.say("loss-reason-site-segment"),
+        losses::NO_PLACE => f.t.say("loss-reason-no-place"),
+        losses::NULLED => f.t.say("loss-reason-nulled"),
+        said => said.to_owned(),
+    }
 }
 
 fn status_chip(f: &Frame, status: crate::store::messages::MessageStatus) -> Markup {

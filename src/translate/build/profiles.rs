@@ -8,8 +8,8 @@ use crate::translate::rows::profile::ProfileRow;
 
 /// States the first profile of the resource's type that it fits.
 pub(crate) fn state(rules: &Rules, body: &mut Map) {
-    let kind = body.get("resourceType").and_then(Value::as_str).unwrap_or("").to_owned();
-    let Some(row) = rules.profiles(&kind).find(|row| fits(row, body)) else { return };
+    let kind = body.get("resourceType").and_then(Value::as_str).unwrap_or("");
+    let Some(row) = rules.profiles(kind).find(|row| fits(row, body)) else { return };
     for element in &row.named {
         name(body, element);
     }

@@ -41,6 +41,7 @@ pub(crate) struct Instance<'a> {
 /// Makes all resources, the Patient first.
 pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused> {
     let mut instances: Vec<Instance<'a>> = Vec::new();
+    let mut patients = Vec::new();
     let mut used: HashSet<Text> = HashSet::new();
     let mut number = 0;
     for name in &work.order.row.resources {
@@ -49,7 +50,7 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
         for Place { group, segment, identity } in identity::places(work, row) {
             number += 1;
             let Content { body, cleared, weak } = content(work, row, number, group, segment);
-            let patient = patient_of(work, &instances, group);
+            let patient = patient_of(work, &instances, &patients, group);
             let key = match patient {
                 None => patient_key(work, &body)?,
                 Some(_) if row.resource_type == "Patient" => match patient_key(work, &body) {
@@ -73,6 +74,9 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
             }
             let full_url = full_url(work, row, &key);
             let segment = segment.or_else(|| work.groups[group].segments.first().copied());
+            if row.resource_type == "Patient" {
+                patients.push(instances.len());
+            }
             instances.push(Instance { row, number, group, segment, body, cleared, weak, full_url, key });
             // Where groups do not tell whose segments are whose, a message is about its first patient only.
             if instances.len() == 1 && group == 0 {
@@ -86,17 +90,22 @@ pub(crate) fn make<'a>(work: &'a Work<'a>) -> Result<Vec<Instance<'a>>, Refused>
     Ok(instances)
 }
 
-/// The patient a resource of this group is about: the group's, or the one before it.
-fn patient_of<'i, 'a>(work: &Work<'_>, instances: &'i [Instance<'a>], group: usize) -> Option<&'i Instance<'a>> {
-    let patients = || instances.iter().filter(|instance| instance.row.resource_type == "Patient");
+/// The patient a resource of this group is about: the group's, or the one before it. `patients` are their places among the
+/// instances.
+fn patient_of<'i, 'a>(
+    work: &Work<'_>,
+    instances: &'i [Instance<'a>],
+    patients: &[usize],
+    group: usize,
+) -> Option<&'i Instance<'a>> {
     let mut level = Some(group);
     while let Some(at) = level {
-        if let Some(found) = patients().find(|patient| patient.group == at) {
+        if let Some(found) = patients.iter().map(|patient| &instances[*patient]).find(|patient| patient.group == at) {
             return Some(found);
         }
         level = work.groups[at].parent;
     }
-    patients().next()
+    patients.first().map(|patient| &instances[*patient])
 }
 
 fn full_url(work: &Work<'_>, row: &ResourceRow, (system, value): &(Text, Text)) -> Text {

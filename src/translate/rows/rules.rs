@@ -37,7 +37,8 @@ pub(crate) struct Rules {
     /// Those whose name only begins so.
     systems_by_beginning: Vec<(String, usize)>,
     identifiers: Vec<IdentifierRow>,
-    profiles: Vec<ProfileRow>,
+    /// By resource type, those of later files first.
+    profiles: FxHashMap<String, Vec<ProfileRow>>,
     /// By SS-MIX2 data type.
     pub storage: BTreeMap<String, StorageRow>,
     /// Rows that a later file took the place of: the later row's place, and theirs.
@@ -129,7 +130,7 @@ impl Rules {
 
     /// The profiles of a resource type, those of later files first.
     pub(crate) fn profiles(&self, resource_type: &str) -> impl Iterator<Item = &ProfileRow> {
-        self.profiles.iter().filter(move |row| row.resource_type == resource_type)
+        self.profiles.get(resource_type).into_iter().flatten()
     }
 
     fn lay_over(&mut self, file: &RowsFile) {
@@ -186,7 +187,9 @@ impl Rules {
             self.systems.push(row.clone());
         }
         self.identifiers.extend(file.identifier.iter().cloned());
-        self.profiles.splice(0..0, file.profile.iter().cloned());
+        for row in file.profile.iter().rev() {
+            self.profiles.entry(row.resource_type.clone()).or_default().insert(0, row.clone());
+        }
         self.storage.extend(file.storage.iter().map(|row| (row.kind.clone(), row.clone())));
         self.ccda.lay_over(&file.statement);
     }
