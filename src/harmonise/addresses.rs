@@ -133,7 +133,7 @@ fn forget(address: &mut Value) {
     if extensions.is_empty()
         && let Some(members) = address.as_object_mut()
     {
-        members.shift_remove("extension");
+        members.remove("extension");
     }
 }
 

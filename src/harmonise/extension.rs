@@ -43,7 +43,7 @@ pub(super) fn forget_derived(record: &mut Value) {
     if extensions.is_empty()
         && let Some(members) = record.as_object_mut()
     {
-        members.shift_remove("extension");
+        members.remove("extension");
     }
 }
 

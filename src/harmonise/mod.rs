@@ -170,32 +170,26 @@ pub fn warnings(notes: &[Note]) -> Vec<String> {
 
 /// Harmonises every resource of a bundle that is being built.
 pub fn harmonise_tree(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value) -> Vec<Note> {
-    let mut notes = Vec::new();
-    for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
-        let name = entry.get("fullUrl").and_then(Value::as_str).map(str::to_owned);
-        if let Some(resource) = entry.get_mut("resource") {
-            let name = name.unwrap_or_else(|| label(resource));
-            harmonise(catalog, setting, resource, &mut Notes { resource: name, only_doubts: false, notes: &mut notes });
-        }
-    }
-    notes
+    each(catalog, setting, bundle, false)
 }
 
 /// Harmonises every resource of a bundle and gives only what people should be warned of (see [`warnings`]): the same work
 /// without writing down what was done, for a feed.
 pub fn harmonise_feed(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value) -> Vec<String> {
+    warnings(&each(catalog, setting, bundle, true))
+}
+
+/// Doubts go without the name of their resource, which a warning does not tell.
+fn each(catalog: &Catalog, setting: &HarmoniseSetting, bundle: &mut Value, only_doubts: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
+        let name = entry.get("fullUrl").filter(|_| !only_doubts).and_then(Value::as_str).map(str::to_owned);
         if let Some(resource) = entry.get_mut("resource") {
-            harmonise(
-                catalog,
-                setting,
-                resource,
-                &mut Notes { resource: String::new(), only_doubts: true, notes: &mut notes },
-            );
+            let name = name.unwrap_or_else(|| if only_doubts { String::new() } else { label(resource) });
+            harmonise(catalog, setting, resource, &mut Notes { resource: name, only_doubts, notes: &mut notes });
         }
     }
-    warnings(&notes)
+    notes
 }
 
 /// Harmonises every resource of a bundle.

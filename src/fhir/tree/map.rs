@@ -89,11 +89,6 @@ impl Map {
         Some(self.members.remove(at).1)
     }
 
-    /// As [`Map::remove`], by the name it has elsewhere.
-    pub fn shift_remove(&mut self, name: &str) -> Option<Value> {
-        self.remove(name)
-    }
-
     /// The names.
     pub fn keys(&self) -> impl Iterator<Item = &Text> {
         self.members.iter().map(|(name, _)| name)

@@ -279,7 +279,7 @@ mod tests {
     fn members_keep_their_place() {
         let mut map: Map = json!({"a": 1, "b": 2, "c": 3}).as_object().cloned().unwrap();
         assert_eq!(map.insert("b", json!(4)), Some(json!(2)));
-        assert_eq!(map.shift_remove("a"), Some(json!(1)));
+        assert_eq!(map.remove("a"), Some(json!(1)));
         map.entry("b").or_insert(json!(5));
         map.entry("d").or_insert(json!(6));
         assert_eq!(Value::Object(map).to_string(), r#"{"b":4,"c":3,"d":6}"#);

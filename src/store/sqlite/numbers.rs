@@ -40,10 +40,7 @@ impl Numbers {
                 connection.last_insert_rowid()
             }
         };
-        if self.words.len() >= MOST {
-            self.words.clear();
-        }
-        self.words.insert(text.to_owned(), number);
+        remember(&mut self.words, text, number);
         Ok(number)
     }
 
@@ -72,10 +69,7 @@ impl Numbers {
                 .query_row((kind, id), |row| row.get(0))?,
             _ => connection.last_insert_rowid(),
         };
-        if self.addresses.len() >= MOST {
-            self.addresses.clear();
-        }
-        self.addresses.insert(target.to_owned(), position);
+        remember(&mut self.addresses, target, position);
         Ok(position)
     }
 
@@ -90,6 +84,14 @@ impl Numbers {
         self.scratch = target;
         position
     }
+}
+
+/// Adds a number to those at hand; where they are too many, all others are forgotten.
+fn remember(known: &mut HashMap<String, i64>, text: &str, number: i64) {
+    if known.len() >= MOST {
+        known.clear();
+    }
+    known.insert(text.to_owned(), number);
 }
 
 fn write_parameter(text: &mut String, kind: &str, name: &str) {
@@ -115,11 +117,7 @@ impl Snapshot<'_> {
         }
         let found = find(self.connection, text)?;
         if let Some(number) = found {
-            let mut words = self.words.0.borrow_mut();
-            if words.len() >= MOST {
-                words.clear();
-            }
-            words.insert(text.to_owned(), number);
+            remember(&mut self.words.0.borrow_mut(), text, number);
         }
         Ok(found)
     }

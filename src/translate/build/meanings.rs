@@ -132,7 +132,7 @@ fn allergy(work: &Work<'_>, number: usize, body: &mut Map) {
     concept.extend(code.get("text").map(|text| ("text".to_owned(), text.clone())));
     body.insert("code", Value::Object(concept));
     for element in ["category", "type", "criticality", "reaction"] {
-        if body.shift_remove(element).is_some() {
+        if body.remove(element).is_some() {
             work.ledger.withdraw(
                 number,
                 &format!("AllergyIntolerance.{element}"),

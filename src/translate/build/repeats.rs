@@ -51,12 +51,12 @@ fn answers_also(first: &Map, second: &Map) -> bool {
 
 /// Makes the value of a result its component, with what is said of this value alone.
 fn as_component(body: &mut Map) {
-    let Some(value) = body.shift_remove(CODED) else { return };
+    let Some(value) = body.remove(CODED) else { return };
     let mut component = Map::new();
     component.insert("code", body.get("code").cloned().unwrap_or(Value::Null));
     component.insert(CODED, value);
     for element in ["interpretation", "referenceRange"] {
-        if let Some(said) = body.shift_remove(element) {
+        if let Some(said) = body.remove(element) {
             component.insert(element, said);
         }
     }

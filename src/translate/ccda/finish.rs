@@ -123,7 +123,7 @@ fn hold<'a>(work: &mut Work<'a>, node: Node<'a, 'a>, kind: &str, body: &mut Map)
             for element in ["telecom", "address"] {
                 let points = body.get_mut(element).and_then(Value::as_array_mut).into_iter().flatten();
                 for point in points.filter(|point| point["use"] == "home") {
-                    point.as_object_mut().map(|point| point.shift_remove("use"));
+                    point.as_object_mut().map(|point| point.remove("use"));
                 }
             }
         }

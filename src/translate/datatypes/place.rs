@@ -103,7 +103,7 @@ fn made(context: &Context<'_>, path: &str, name: &str, sort: Option<&str>, above
     let key = crate::ids::derived(&[&context.setting.namespace, "Location", path]);
     let mut identifiers = vec![json!({"system": &system, "value": &key})];
     let mut more = more;
-    if let Some(Value::Array(own)) = more.shift_remove("identifier") {
+    if let Some(Value::Array(own)) = more.remove("identifier") {
         identifiers.extend(own);
     }
     let mut place = json!({"resourceType": "Location", "identifier": identifiers, "name": name});

@@ -25,11 +25,6 @@ impl<T> Few<T> {
 }
 
 impl<T> Few<T> {
-    /// Puts an item behind the others.
-    pub fn push(&mut self, item: T) {
-        self.insert(self.len(), item);
-    }
-
     /// Puts an item at a place, which is at most behind the last.
     pub fn insert(&mut self, at: usize, item: T) {
         *self = match std::mem::take(self) {
