@@ -9,6 +9,7 @@ pub mod audit;
 pub mod cohorts;
 pub mod deliveries;
 pub mod filings;
+pub mod history;
 pub mod losses;
 pub mod messages;
 pub mod peers;
@@ -24,6 +25,7 @@ use crate::fault::{Classified, Kind};
 /// A consistent reading of everything the node keeps. One trait per room of the store.
 pub trait View:
     records::RecordView
+    + history::HistoryView
     + messages::MessageView
     + losses::LossView
     + peers::PeerView
@@ -84,7 +86,7 @@ impl Changes {
 /// A condition on the state before a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
-    /// The resource's current version is this (`None`: it does not exist).
+    /// The resource's last version is this, its deletion counted as a version (`None`: it never existed).
     ResourceVersion {
         /// Resource type.
         kind: String,
@@ -92,6 +94,15 @@ pub enum Expect {
         id: String,
         /// Current version.
         version: Option<u64>,
+    },
+    /// No current resource but these refers to this one, see [`history::HistoryView::referrers`].
+    Unreferred {
+        /// Resource type.
+        kind: String,
+        /// Logical id.
+        id: String,
+        /// Type and id of those whose reference does not count, because the same act deletes or changes them.
+        except: Vec<(String, String)>,
     },
     /// No current resource of this type has this identifier.
     NoneIdentified {
@@ -191,6 +202,17 @@ impl From<&peers::Peer> for PeerState {
 pub enum Change {
     /// Writes a new version of a resource and its search rows.
     PutResource(records::ResourceWrite),
+    /// Ends a resource: its last version moves into the history, and the deletion is a version behind it. Its search rows go.
+    DeleteResource {
+        /// Resource type.
+        kind: String,
+        /// Logical id.
+        id: String,
+        /// The deletion's number, one above the present version.
+        version: u64,
+        /// When, RFC 3339 with milliseconds.
+        at: String,
+    },
     /// A later event says the same of a resource: its time moves, its version stays.
     ConfirmResource {
         /// Resource type.

@@ -18,8 +18,15 @@ pub struct StoredResource {
     pub last_updated: String,
     /// The event's own time (result time, message time), if known: the later event wins.
     pub event_time: Option<String>,
-    /// The JSON text, with `meta.versionId` and `meta.lastUpdated` set.
+    /// The JSON text, with `meta.versionId` and `meta.lastUpdated` set. Empty, if this version is the deletion.
     pub json: String,
+}
+
+impl StoredResource {
+    /// Whether this version is the deletion of the resource.
+    pub fn is_deletion(&self) -> bool {
+        self.json.is_empty()
+    }
 }
 
 /// A new version of a resource.
@@ -115,7 +122,7 @@ pub struct QuantityRange {
 pub trait RecordView {
     /// The current version, unless there is none.
     fn resource(&self, kind: &str, id: &str) -> Result<Option<StoredResource>, StoreError>;
-    /// One version.
+    /// One version; it may be the deletion.
     fn resource_version(&self, kind: &str, id: &str, version: u64) -> Result<Option<StoredResource>, StoreError>;
     /// Current resources of `kind` with this identifier (index parameter `identifier`), oldest first, at most 10.
     fn by_identifier(&self, kind: &str, system: &str, value: &str) -> Result<Vec<StoredResource>, StoreError>;

@@ -64,6 +64,7 @@ mod referral_update;
 mod ssmix2_orders;
 mod stopping;
 mod store_contract;
+mod store_contract_history;
 mod structure;
 mod tests_page;
 mod translate;

@@ -7,6 +7,7 @@ mod cohorts;
 mod deliveries;
 mod facts;
 mod filings;
+mod history;
 mod keys;
 mod losses;
 mod messages;

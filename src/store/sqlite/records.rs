@@ -30,13 +30,26 @@ pub(super) fn version_is(
     id: &str,
     expected: Option<u64>,
 ) -> rusqlite::Result<bool> {
-    let found: Option<u64> = connection
+    let found: Option<Option<u64>> = connection
         .prepare_cached(
-            "SELECT r.version FROM address a JOIN resource r ON r.position = a.position WHERE a.kind = ?1 AND a.id = ?2",
+            "SELECT COALESCE(r.version, (SELECT MAX(h.version) FROM resource_history h WHERE h.position = a.position))
+             FROM address a LEFT JOIN resource r ON r.position = a.position WHERE a.kind = ?1 AND a.id = ?2",
         )?
         .query_row(params![numbers.word(connection, kind)?, id], |row| row.get(0))
         .optional()?;
-    Ok(found == expected)
+    Ok(found.flatten() == expected)
+}
+
+pub(super) fn unreferred(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    kind: &str,
+    id: &str,
+    except: &[(String, String)],
+) -> rusqlite::Result<bool> {
+    let position = numbers.address_of(connection, kind, id)?;
+    let referrers = super::history::referrers(connection, position, except.len() + 1)?;
+    Ok(referrers.iter().all(|referrer| except.contains(referrer)))
 }
 
 pub(super) fn none_identified(
@@ -91,6 +104,28 @@ pub(super) fn put(connection: &Connection, numbers: &mut Numbers, write: &Resour
             keys::encode(&keys),
             resource.json,
         ])?;
+    Ok(())
+}
+
+/// Ends a resource: the present version and then its deletion move into the history.
+pub(super) fn delete(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    kind: &str,
+    id: &str,
+    version: u64,
+    at: &str,
+) -> rusqlite::Result<()> {
+    let position = numbers.address_of(connection, kind, id)?;
+    let code = numbers.parameter(connection, kind, "code")?;
+    replace(connection, &Owner { position, patient: None, code }, &[])?;
+    connection.prepare_cached("DELETE FROM resource WHERE position = ?1")?.execute([position])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO resource_history (position, version, last_updated, event_time, message_id, json)
+             VALUES (?1, ?2, ?3, NULL, NULL, '')",
+        )?
+        .execute(params![position, version, at])?;
     Ok(())
 }
 

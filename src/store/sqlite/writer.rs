@@ -192,6 +192,7 @@ fn holds(connection: &Connection, numbers: &mut Numbers, expect: &Expect) -> rus
         Expect::ResourceVersion { kind, id, version } => {
             super::records::version_is(connection, numbers, kind, id, version.as_ref().copied())
         }
+        Expect::Unreferred { kind, id, except } => super::records::unreferred(connection, numbers, kind, id, except),
         Expect::NoneIdentified { kind, system, value } => {
             super::records::none_identified(connection, numbers, kind, system, value)
         }
@@ -211,6 +212,9 @@ fn holds(connection: &Connection, numbers: &mut Numbers, expect: &Expect) -> rus
 fn write(connection: &Connection, numbers: &mut Numbers, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::PutResource(write) => super::records::put(connection, numbers, write),
+        Change::DeleteResource { kind, id, version, at } => {
+            super::records::delete(connection, numbers, kind, id, *version, at)
+        }
         Change::ConfirmResource { kind, id, version, event_time } => {
             super::records::confirm(connection, numbers, kind, id, *version, event_time.as_deref())
         }
