@@ -82,33 +82,34 @@ impl Chance {
     }
 }
 
-/// The damaged versions of a file: cut at multiples of 64, and with bytes changed, doubled and left out.
-fn damaged(name: &str, bytes: &[u8]) -> Vec<Vec<u8>> {
+/// The damaged versions of a file, one at a time: cut at multiples of 64, and with bytes changed, doubled and left out.
+fn damaged(name: &str, bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let long = is_long();
     let mut chance = Chance::of(name);
-    let cuts: Vec<usize> = (64..bytes.len()).step_by(64).collect();
-    let mut all: Vec<Vec<u8>> = if long {
-        cuts.iter().map(|at| bytes[..*at].to_vec()).collect()
-    } else {
-        (0..4).filter_map(|_| cuts.get(chance.below(cuts.len()))).map(|at| bytes[..*at].to_vec()).collect()
-    };
-    for _ in 0..if long { 100 } else { 4 } {
-        let mut changed = bytes.to_vec();
-        for _ in 0..=chance.below(12) {
-            let at = chance.below(changed.len());
-            match chance.below(4) {
-                0 if !changed.is_empty() => changed[at] = u8::try_from(chance.below(256)).unwrap(),
-                1 if !changed.is_empty() => changed[at] = b"|^~\\&\r\n\"<>{}[],:\x1b\x0b\x1c\x00"[chance.below(20)],
-                2 if !changed.is_empty() => drop(changed.remove(at)),
-                _ => {
-                    let part: Vec<u8> = changed[at..(at + 64).min(changed.len())].to_vec();
-                    changed.splice(at..at, part);
-                }
+    let mut cuts: Vec<usize> = (64..bytes.len()).step_by(64).collect();
+    if !long {
+        cuts = (0..4).filter_map(|_| cuts.get(chance.below(cuts.len())).copied()).collect();
+    }
+    let cut = cuts.into_iter().map(|at| bytes[..at].to_vec());
+    cut.chain((0..if long { 100 } else { 4 }).map(move |_| changed(&mut chance, bytes)))
+}
+
+/// A copy with a few random changes.
+fn changed(chance: &mut Chance, bytes: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    for _ in 0..=chance.below(12) {
+        let at = chance.below(changed.len());
+        match chance.below(4) {
+            0 if !changed.is_empty() => changed[at] = u8::try_from(chance.below(256)).unwrap(),
+            1 if !changed.is_empty() => changed[at] = b"|^~\\&\r\n\"<>{}[],:\x1b\x0b\x1c\x00"[chance.below(20)],
+            2 if !changed.is_empty() => drop(changed.remove(at)),
+            _ => {
+                let part: Vec<u8> = changed[at..(at + 64).min(changed.len())].to_vec();
+                changed.splice(at..at, part);
             }
         }
-        all.push(changed);
     }
-    all
+    changed
 }
 
 /// The most memory this process ever had, in kB, where the system tells.
