@@ -136,6 +136,10 @@ impl Parts {
     pub fn open(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
         filing::check(&config.filing)?;
         let identity = load_identity(config, purpose)?;
+        if config.store.postgres.is_some() {
+            let told = "store.postgres: this release keeps no record on PostgreSQL yet; remove the section";
+            return Err(crate::store::StoreError::Settings(told.to_owned()).into());
+        }
         let store = Handle::new(Arc::new(SqliteStore::open(&config.store.database())?));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let intake = Intake {

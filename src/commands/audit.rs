@@ -33,9 +33,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     match &args.verb {
         Verb::Verify => {
             let (_, parts) = context.parts(Purpose::Demo)?;
-            let verified = parts.here.store.view(|view| audit::verify(view))?;
-            let text = format!("The audit trail holds: {} entries, head {}", verified.entries, verified.head);
-            context.print(&json!({"ok": true, "entries": verified.entries, "head": verified.head}), &text);
+            let chains = parts.here.store.view(|view| audit::verify(view))?;
+            for verified in chains {
+                let (chain, entries, head) = (&verified.chain, verified.entries, &verified.head);
+                let replica = if chain.is_empty() { String::new() } else { format!(" of replica {chain}") };
+                let text = format!("The audit trail{replica} holds: {entries} entries, head {head}");
+                let mut told = json!({"ok": true, "entries": entries, "head": head});
+                if !chain.is_empty() {
+                    told["replica"] = json!(chain);
+                }
+                context.print(&told, &text);
+            }
         }
         Verb::VerifyEvidence { file } => {
             let bytes = std::fs::read(file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;

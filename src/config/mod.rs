@@ -21,7 +21,7 @@ pub use institution::{Country, InstitutionConfig, LocalName, ServiceConfig};
 pub use intake::{CsvConfig, FolderConfig, FolderKind, IntakeConfig, Ssmix2Config};
 pub use listeners::{InsideConfig, OutsideConfig};
 pub use mllp::{MllpConfig, MllpFeedConfig, MllpTlsConfig, Network};
-pub use store::StoreConfig;
+pub use store::{PostgresConfig, StoreConfig};
 
 use crate::fault::{Classified, Kind};
 
@@ -109,6 +109,9 @@ impl Config {
         };
         resolve(&mut self.store.data);
         self.store.keys.iter_mut().for_each(resolve);
+        if let Some(postgres) = &mut self.store.postgres {
+            [&mut postgres.password_file, &mut postgres.authority].into_iter().flatten().for_each(resolve);
+        }
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.code_maps.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|storage| resolve(&mut storage.path));

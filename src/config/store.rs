@@ -12,11 +12,51 @@ pub struct StoreConfig {
     pub data: PathBuf,
     /// Folder of private keys and certificate; absent: `keys` in the data folder.
     pub keys: Option<PathBuf>,
+    /// A PostgreSQL database shared by several replicas; absent: the SQLite file in the data folder.
+    pub postgres: Option<PostgresConfig>,
+}
+
+/// `[store.postgres]`: the shared database, and which replica this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresConfig {
+    /// `postgresql://USER@HOST:PORT/DATABASE`, several hosts with commas. Without the password: it stands in
+    /// `password_file` or in the environment (`WATARI_POSTGRES_PASSWORD`).
+    pub url: String,
+    /// File whose first line is the password; readable by the node's user only.
+    pub password_file: Option<PathBuf>,
+    /// PEM file of the authority that made the server's certificate. Required for a server on another machine: the
+    /// connection is TLS, and the server's name must stand in its certificate.
+    pub authority: Option<PathBuf>,
+    /// Name of this replica: it has a chain of its own in the audit trail. Letters, digits, `-`; each replica another.
+    pub replica: String,
+    /// Readers connected at once at most; one more connection writes and one listens.
+    pub readers: usize,
+}
+
+impl PostgresConfig {
+    /// The password, if one is given: from its file, else from the environment.
+    pub fn password(&self) -> std::io::Result<Option<String>> {
+        match &self.password_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+                Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+            }
+            None => Ok(std::env::var("WATARI_POSTGRES_PASSWORD").ok()),
+        }
+    }
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self { url: String::new(), password_file: None, authority: None, replica: String::new(), readers: 8 }
+    }
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { data: PathBuf::from("var"), keys: None }
+        Self { data: PathBuf::from("var"), keys: None, postgres: None }
     }
 }
 

@@ -20,7 +20,9 @@ pub struct AuditEntry {
 /// One act at its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainedEntry {
-    /// 1, 2, 3 …
+    /// Name of the chain: each replica of a shared store has one. A store of one node has only that named "".
+    pub chain: String,
+    /// 1, 2, 3 … in its chain.
     pub position: u64,
     /// The act.
     pub entry: AuditEntry,
@@ -30,10 +32,18 @@ pub struct ChainedEntry {
 
 /// Reading the trail.
 pub trait AuditView {
-    /// From `position` on, at most `limit`.
-    fn audit_entries(&self, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
-    /// The last `limit`, newest first.
+    /// The chains that have entries, by name.
+    fn audit_chains(&self) -> Result<Vec<String>, StoreError>;
+    /// Of one chain, from `position` on, at most `limit`.
+    fn audit_entries(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
+    /// The last `limit` of all chains, newest first.
     fn audit_tail(&self, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
+}
+
+/// What stands in the place of a hash before the first entry of a chain: its name, so that the chains of two replicas cannot
+/// be mistaken for each other.
+pub fn chain_start(chain: &str) -> String {
+    if chain.is_empty() { String::new() } else { crate::ids::sha256_hex(chain.as_bytes()) }
 }
 
 /// The hash of an entry at its place: SHA-256 over the hash before, the position and the fields, each length-prefixed

@@ -13,6 +13,7 @@ pub mod history;
 pub mod losses;
 pub mod messages;
 pub mod peers;
+pub mod postgres;
 pub mod records;
 pub mod referrals;
 pub mod sqlite;
@@ -386,6 +387,9 @@ pub enum StoreError {
         /// Known here.
         known: u32,
     },
+    /// The store's settings cannot be used.
+    #[error("{0}")]
+    Settings(String),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -395,7 +399,7 @@ impl Classified for StoreError {
     fn kind(&self) -> Kind {
         match self {
             Self::Database(_) | Self::Closed => Kind::Unavailable,
-            Self::NewerSchema { .. } => Kind::Configuration,
+            Self::NewerSchema { .. } | Self::Settings(_) => Kind::Configuration,
         }
     }
 }

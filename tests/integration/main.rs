@@ -47,6 +47,7 @@ mod par_fhir_files;
 mod par_mllp;
 mod par_storage;
 mod par_tables;
+mod postgres_server;
 mod process;
 mod process_killed;
 mod process_serve;

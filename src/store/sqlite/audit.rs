@@ -8,6 +8,7 @@ use crate::store::audit::{AuditEntry, AuditView, ChainedEntry, chain_hash};
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ChainedEntry> {
     Ok(ChainedEntry {
+        chain: String::new(),
         position: row.get(0)?,
         entry: AuditEntry {
             at: row.get(1)?,
@@ -36,7 +37,16 @@ pub(super) fn append(connection: &Connection, entry: &AuditEntry) -> rusqlite::R
 }
 
 impl AuditView for Snapshot<'_> {
-    fn audit_entries(&self, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError> {
+    fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
+        let any = "SELECT EXISTS (SELECT 1 FROM audit)";
+        let any: bool = self.connection.prepare_cached(any)?.query_row([], |row| row.get(0))?;
+        Ok(if any { vec![String::new()] } else { Vec::new() })
+    }
+
+    fn audit_entries(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError> {
+        if !chain.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut statement = self.connection.prepare_cached(
             "SELECT position, at, actor, action, target, detail, hash FROM audit WHERE position >= ?1
              ORDER BY position LIMIT ?2",

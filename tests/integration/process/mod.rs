@@ -114,7 +114,7 @@ impl Site {
                 }],
                 ..InstitutionConfig::default()
             },
-            store: StoreConfig { data: PathBuf::from("."), keys: None },
+            store: StoreConfig { data: PathBuf::from("."), ..StoreConfig::default() },
             ..Config::default()
         };
         // Nothing but the outside door must be found again after a restart.
@@ -178,7 +178,7 @@ impl Site {
 
     /// The acts in the audit trail that are called `action`.
     pub fn audited(&self, action: &str) -> Vec<AuditEntry> {
-        let trail = self.read(|view| view.audit_entries(1, 100_000));
+        let trail = self.read(|view| view.audit_entries("", 1, 100_000));
         trail.into_iter().map(|chained| chained.entry).filter(|entry| entry.action == action).collect()
     }
 

@@ -1,0 +1,76 @@
+//! Sign-in links, sessions and API tokens.
+
+use super::Snapshot;
+use super::connection::{Batch, Connection, Failure};
+use super::value::{get, values};
+use crate::store::StoreError;
+use crate::store::access::{AccessView, ApiToken, Session, SignInLink};
+
+pub(super) fn put_link<'a>(batch: &mut Batch<'a>, link: &'a SignInLink) {
+    batch.push((
+        "INSERT INTO sign_in_link (secret_sha256, person, role, expires_at, used) VALUES ($1, $2, $3, $4, $5)",
+        values![&link.secret_sha256, &link.user, &link.role, &link.expires_at, link.used],
+    ));
+}
+
+pub(super) fn link_unused(connection: &mut Connection, secret_sha256: &str) -> Result<bool, Failure> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sign_in_link WHERE secret_sha256 = $1 AND NOT used)";
+    connection.is(sql, &values![secret_sha256])
+}
+
+pub(super) fn use_link<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
+    batch.push(("UPDATE sign_in_link SET used = true WHERE secret_sha256 = $1", values![secret_sha256]));
+}
+
+pub(super) fn put_session<'a>(batch: &mut Batch<'a>, session: &'a Session) {
+    batch.push((
+        "INSERT INTO session (secret_sha256, person, role, form_token, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        values![&session.secret_sha256, &session.user, &session.role, &session.form_token, &session.expires_at],
+    ));
+}
+
+pub(super) fn end_session<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
+    batch.push(("DELETE FROM session WHERE secret_sha256 = $1", values![secret_sha256]));
+}
+
+pub(super) fn put_token<'a>(batch: &mut Batch<'a>, token: &'a ApiToken) {
+    batch.push((
+        "INSERT INTO api_token (secret_sha256, role, expires_at) VALUES ($1, $2, $3)",
+        values![&token.secret_sha256, &token.role, &token.expires_at],
+    ));
+}
+
+impl AccessView for Snapshot<'_> {
+    fn sign_in_link(&self, secret_sha256: &str) -> Result<Option<SignInLink>, StoreError> {
+        let sql = "SELECT secret_sha256, person, role, expires_at, used FROM sign_in_link WHERE secret_sha256 = $1";
+        self.optional(sql, &values![secret_sha256], |row| {
+            Ok(SignInLink {
+                secret_sha256: get(row, 0)?,
+                user: get(row, 1)?,
+                role: get(row, 2)?,
+                expires_at: get(row, 3)?,
+                used: get(row, 4)?,
+            })
+        })
+    }
+
+    fn session(&self, secret_sha256: &str) -> Result<Option<Session>, StoreError> {
+        let sql = "SELECT secret_sha256, person, role, form_token, expires_at FROM session WHERE secret_sha256 = $1";
+        self.optional(sql, &values![secret_sha256], |row| {
+            Ok(Session {
+                secret_sha256: get(row, 0)?,
+                user: get(row, 1)?,
+                role: get(row, 2)?,
+                form_token: get(row, 3)?,
+                expires_at: get(row, 4)?,
+            })
+        })
+    }
+
+    fn api_token(&self, secret_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
+        let sql = "SELECT secret_sha256, role, expires_at FROM api_token WHERE secret_sha256 = $1";
+        self.optional(sql, &values![secret_sha256], |row| {
+            Ok(ApiToken { secret_sha256: get(row, 0)?, role: get(row, 1)?, expires_at: get(row, 2)? })
+        })
+    }
+}

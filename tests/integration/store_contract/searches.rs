@@ -1,0 +1,164 @@
+//! What is found by which criteria.
+
+use watari::fhir::search::{Criterion, Match, Prefix, Search};
+use watari::store::records::{FactQuery, QuantityRange, ResourceWrite};
+use watari::store::{Change, Changes, Handle, StoreError};
+
+use super::{condition, for_each_record_store, observation};
+
+#[test]
+fn history_keeps_every_version_and_search_sees_only_the_last() {
+    for_each_record_store(|_, folder, open| {
+        let store = open(folder);
+        store.commit(Changes::new().with(observation("o1", 1, "p1", "2345-7", 90.0, "mg/dL"))).unwrap();
+        store.commit(Changes::new().with(observation("o1", 2, "p1", "14749-6", 5.0, "mmol/L"))).unwrap();
+        let by_code = |code: &str| Search {
+            kind: "Observation".into(),
+            criteria: vec![Criterion {
+                parameter: "code".into(),
+                any: vec![Match::Token { system: None, code: code.into() }],
+            }],
+            count: 10,
+            offset: 0,
+        };
+        store
+            .view(|view| {
+                assert_eq!(view.search(&by_code("2345-7"))?.total, 0);
+                assert_eq!(view.search(&by_code("14749-6"))?.total, 1);
+                assert_eq!(view.resource_version("Observation", "o1", 1)?.unwrap().version, 1);
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+    });
+}
+
+pub(super) fn token(system: Option<&str>, code: &str) -> Match {
+    Match::Token { system: system.map(str::to_owned), code: code.into() }
+}
+
+pub(super) fn found(store: &Handle, kind: &str, criteria: &[(&str, Match)]) -> Vec<String> {
+    let criterion =
+        |(parameter, wanted): &(&str, Match)| Criterion { parameter: (*parameter).into(), any: vec![wanted.clone()] };
+    let search =
+        Search { kind: kind.into(), criteria: criteria.iter().map(criterion).collect(), count: 10_000, offset: 0 };
+    let found = store.view(|view| view.search(&search)).unwrap();
+    assert_eq!(found.total, found.resources.len() as u64);
+    found.resources.into_iter().map(|resource| resource.id).collect()
+}
+
+/// A criterion that few meet and one that most meet are asked in different ways; both find the same.
+#[test]
+fn a_search_finds_the_same_whether_few_or_many_meet_its_criteria() {
+    for_each_record_store(|_, folder, open| {
+        let store = open(folder);
+        let all = 4_100;
+        for first in (0..all).step_by(100) {
+            let acts = (first..first + 100).map(|number| {
+                let code = if number % 50 == 0 { "rare" } else { "frequent" };
+                condition(number, 1, &format!("p{}", number % 2), code, 1990 + number % 30)
+            });
+            let changes = Changes { expect: Vec::new(), changes: acts.map(Change::PutResource).collect() };
+            store.commit(changes).unwrap();
+        }
+        let of = |test: &dyn Fn(usize) -> bool| {
+            let mut ids: Vec<String> = (0..all).filter(|n| test(*n)).map(|n| format!("c{n}")).collect();
+            ids.sort();
+            ids
+        };
+        let date = |prefix, from: &str, to: &str| Match::Date {
+            prefix,
+            from: format!("{from}T00:00:00.000Z"),
+            to: format!("{to}T00:00:00.000Z"),
+        };
+        let patient = || Match::Reference("Patient/p1".into());
+        let is = |text: &str| Match::Text(text.into());
+        let year = |n: usize| 1990 + n % 30;
+        type Case<'a> = (Vec<(&'a str, Match)>, &'a dyn Fn(usize) -> bool);
+        let cases: [Case<'_>; 13] = [
+            (vec![("code", token(None, "rare"))], &|n| n % 50 == 0),
+            (vec![("code", token(Some("s1"), "frequent"))], &|n| n % 50 != 0),
+            (vec![("code", token(Some("s2"), "frequent"))], &|_| false),
+            (vec![("code", token(Some("s1"), "rare")), ("patient", patient())], &|_| false),
+            (vec![("code", token(Some("s2"), ""))], &|_| true),
+            (vec![("code", token(Some("s1"), "frequent")), ("patient", patient())], &|n| n % 2 == 1),
+            (vec![("code", token(None, "rare")), ("note", is("text 3"))], &|n| n % 50 == 0 && n % 7 == 3),
+            (vec![("code", token(None, "frequent")), ("note", is("text 3"))], &|n| n % 50 != 0 && n % 7 == 3),
+            (vec![("onset-date", date(Prefix::Eq, "2000-01-01", "2001-01-01"))], &|n| year(n) == 2000),
+            (vec![("onset-date", date(Prefix::Lt, "2000-01-01", "2001-01-01"))], &|n| year(n) < 2000),
+            (vec![("patient", patient()), ("onset-date", date(Prefix::Ge, "2000-01-01", "2001-01-01"))], &|n| {
+                n % 2 == 1 && year(n) >= 2000
+            }),
+            (vec![("code", token(None, "rare")), ("onset-date", date(Prefix::Gt, "2000-01-01", "2001-01-01"))], &|n| {
+                n % 50 == 0 && year(n) > 2000
+            }),
+            (vec![("code", token(None, "rare")), ("onset-date", date(Prefix::Le, "2000-01-01", "2001-01-01"))], &|n| {
+                n % 50 == 0 && year(n) <= 2000
+            }),
+        ];
+        for (criteria, test) in cases {
+            assert_eq!(found(&store, "Condition", &criteria), of(test), "{criteria:?}");
+        }
+        assert_eq!(found(&store, "Condition", &[]).len(), all);
+        // What is referred to is not held.
+        assert_eq!(found(&store, "Patient", &[]), [""; 0]);
+    });
+}
+
+#[test]
+fn a_new_version_is_found_by_what_it_says_and_by_nothing_else() {
+    for_each_record_store(|_, folder, open| {
+        let store = open(folder);
+        let put = |write| store.commit(Changes::new().with(Change::PutResource(write))).unwrap();
+        put(condition(1, 1, "p1", "a", 2000));
+        put(condition(1, 2, "p2", "a", 2001));
+        let patients = || {
+            let codes = vec![("s1".to_owned(), "a".to_owned())];
+            let query = FactQuery { kind: "Condition".into(), codes, quantities: vec![], excluded_statuses: vec![] };
+            store.view(|view| view.patients_with(&query)).unwrap().into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(patients(), ["p2"]);
+        assert_eq!(found(&store, "Condition", &[("patient", Match::Reference("Patient/p1".into()))]), [""; 0]);
+        assert_eq!(found(&store, "Condition", &[("patient", Match::Reference("Patient/p2".into()))]), ["c1"]);
+        assert_eq!(store.view(|view| view.compartment("p1")).unwrap(), []);
+        assert_eq!(store.view(|view| view.compartment("p2")).unwrap().len(), 1);
+        let second = |write: ResourceWrite| ResourceWrite { index: write.index[..1].to_vec(), ..write };
+        put(second(condition(1, 3, "p2", "b", 2001)));
+        assert_eq!(patients(), [""; 0]);
+        for (parameter, gone) in [
+            ("code", token(None, "a-2")),
+            ("note", Match::Text("text".into())),
+            ("patient", Match::Reference("Patient/p2".into())),
+        ] {
+            assert_eq!(found(&store, "Condition", &[(parameter, gone)]), [""; 0], "{parameter}");
+        }
+        assert_eq!(found(&store, "Condition", &[("code", token(None, "b"))]), ["c1"]);
+    });
+}
+
+#[test]
+fn patients_are_counted_by_code_and_quantity_of_the_same_resource() {
+    for_each_record_store(|_, folder, open| {
+        let store = open(folder);
+        let mut changes = Changes::new();
+        for (id, patient, code, value) in
+            [("a", "p1", "4548-4", 7.0), ("b", "p2", "4548-4", 6.9), ("c", "p2", "2345-7", 9.0)]
+        {
+            changes = changes.with(observation(id, 1, patient, code, value, "%"));
+        }
+        store.commit(changes).unwrap();
+        let query = FactQuery {
+            kind: "Observation".into(),
+            codes: vec![("http://loinc.org".into(), "4548-4".into())],
+            quantities: vec![QuantityRange {
+                unit: "%".into(),
+                low: Some(7.0),
+                low_exclusive: false,
+                high: None,
+                high_exclusive: false,
+            }],
+            excluded_statuses: vec!["entered-in-error".into()],
+        };
+        let found = store.view(|view| view.patients_with(&query)).unwrap();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["p1"]);
+    });
+}
