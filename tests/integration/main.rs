@@ -15,6 +15,7 @@ mod command_line_mapping;
 mod command_line_peer;
 mod configuration;
 mod conformance_ccda;
+mod conformance_fhirpath;
 mod conformance_harmonise;
 mod conformance_losses;
 mod conformance_mutations;

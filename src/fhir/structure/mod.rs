@@ -10,6 +10,7 @@ mod contained;
 mod content;
 mod dates;
 mod evaluate;
+mod kinds;
 mod node;
 mod primitive;
 mod rule;
@@ -20,7 +21,9 @@ mod xhtml;
 use std::collections::HashMap;
 use std::fmt;
 
-pub use node::{Members, Node, View};
+pub use kinds::{Child, Kind, checks_invariant, value_set_has};
+pub use node::{Members, Node, View, same};
+pub use xhtml::check as check_narrative;
 
 /// Findings reported of one resource; whoever made more has to start with these.
 const MOST_ISSUES: usize = 32;

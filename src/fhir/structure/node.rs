@@ -128,7 +128,7 @@ impl Members<tree::Value> for tree::Map {
 }
 
 /// Whether two values are the same, numbers by their digits.
-pub(super) fn same<N: Node>(one: &N, other: &N) -> bool {
+pub fn same<N: Node>(one: &N, other: &N) -> bool {
     match (one.view(), other.view()) {
         (View::Null, View::Null) => true,
         (View::Truth(one), View::Truth(other)) => one == other,

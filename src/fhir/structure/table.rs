@@ -27,6 +27,7 @@ pub(super) struct Table {
     types: Vec<Type>,
     by_name: HashMap<&'static str, TypeId>,
     sets: Vec<CodeSet>,
+    rule_keys: HashSet<&'static str>,
 }
 
 /// A data type, a resource type, or a group of elements within one.
@@ -114,6 +115,21 @@ impl Table {
         self.types.get(*self.by_name.get(name)?)
     }
 
+    /// The place of a type by its name.
+    pub(super) fn id(&self, name: &str) -> Option<TypeId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Whether an invariant of any type has this key.
+    pub(super) fn has_rule(&self, key: &str) -> bool {
+        self.rule_keys.contains(key)
+    }
+
+    /// A value set by its name.
+    pub(super) fn set_named(&self, name: &str) -> Option<&CodeSet> {
+        self.sets.iter().find(|set| set.name == name)
+    }
+
     /// The name of what an element holds.
     pub(super) fn type_name(&self, content: Content) -> Option<&'static str> {
         match content {
@@ -158,6 +174,7 @@ impl Table {
             .filter(|(head, _)| !head.starts_with("codes"))
             .map(|block| reader.read(block))
             .collect::<Result<_, _>>()?;
+        table.rule_keys = table.types.iter().flat_map(|one| one.rules.iter().map(|rule| rule.key)).collect();
         table.resources = table.types.iter().filter(|one| one.is_resource).map(|one| one.name).collect();
         table.resources.sort_unstable();
         table.element = *table.by_name.get("Element").ok_or("Element")?;

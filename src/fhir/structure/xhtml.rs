@@ -75,7 +75,7 @@ const NO_DIV: &str = "must be one div (txt-1)";
 const EMPTY: &str = "has neither text nor image (txt-2)";
 
 /// Checks the text of `Narrative.div`.
-pub(super) fn check(text: &str) -> Result<(), &'static str> {
+pub fn check(text: &str) -> Result<(), &'static str> {
     let mut open: [&str; DEEPEST] = [""; DEEPEST];
     let (mut depth, mut has_content, mut is_closed) = (0_usize, false, false);
     let mut rest = text;
