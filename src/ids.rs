@@ -1,5 +1,7 @@
 //! Identifiers and digests: random where nobody may guess or collide, derived where a repeat must find the same thing.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -25,9 +27,16 @@ pub fn derived(parts: &[&str]) -> String {
     derived_uuid(parts).to_string()
 }
 
-/// `urn:uuid:` and [`derived`].
-pub fn derived_urn(parts: &[&str]) -> String {
-    derived_uuid(parts).urn().to_string()
+/// [`derived`], to stand in many places.
+pub fn derived_shared(parts: &[&str]) -> Arc<str> {
+    let mut buffer = Uuid::encode_buffer();
+    (&*derived_uuid(parts).hyphenated().encode_lower(&mut buffer)).into()
+}
+
+/// `urn:uuid:` and [`derived`], to stand in many places.
+pub fn derived_urn(parts: &[&str]) -> Arc<str> {
+    let mut buffer = Uuid::encode_buffer();
+    (&*derived_uuid(parts).urn().encode_lower(&mut buffer)).into()
 }
 
 fn derived_uuid(parts: &[&str]) -> Uuid {
@@ -64,6 +73,8 @@ mod tests {
     fn derived_ids_are_version_5_of_the_parts() {
         let name = [&1_u64.to_be_bytes()[..], b"a", &2_u64.to_be_bytes(), b"bc"].concat();
         assert_eq!(derived(&["a", "bc"]), Uuid::new_v5(&NAMESPACE, &name).to_string());
+        assert_eq!(*derived_shared(&["a", "bc"]), derived(&["a", "bc"]));
+        assert_eq!(*derived_urn(&["a", "bc"]), format!("urn:uuid:{}", derived(&["a", "bc"])));
         assert_ne!(derived(&["a", "bc"]), derived(&["ab", "c"]));
     }
 

@@ -81,9 +81,11 @@ pub(super) fn add(concept: &mut Value, element: &str, added: &Added<'_>, notes: 
         return;
     }
     let Some(coding) = concept.get_mut("coding").and_then(Value::as_array_mut) else { return };
-    let text = |url: &'static str, kind: &'static str, value: &str| object([("url", url.into()), (kind, value.into())]);
+    let text = |url: &'static str, kind: &'static str, value: &str| {
+        object([("url", Value::constant(url)), (kind, value.into())])
+    };
     let said = vec![text("equivalence", "valueCode", added.equivalence), text("source", "valueString", added.source)];
-    let mapping = object([("url", CODE_MAPPING.into()), ("extension", Value::Array(said))]);
+    let mapping = object([("url", Value::constant(CODE_MAPPING)), ("extension", Value::Array(said))]);
     coding.push(object([
         ("extension", Value::Array(vec![mapping])),
         ("system", added.system.into()),

@@ -57,9 +57,9 @@ pub(super) fn push_quantity(record: &mut Value, value: &str, ucum: &str, rule: &
         quantity.insert("comparator", comparator.clone());
     }
     quantity.insert("unit", ucum.into());
-    quantity.insert("system", systems::UCUM.into());
+    quantity.insert("system", Value::constant(systems::UCUM));
     quantity.insert("code", ucum.into());
-    let first = object([("url", "quantity".into()), ("valueQuantity", Value::Object(quantity))]);
+    let first = object([("url", Value::constant("quantity")), ("valueQuantity", Value::Object(quantity))]);
     push(record, systems::HARMONISED_QUANTITY, first, Some(rule));
 }
 
@@ -78,12 +78,12 @@ pub(super) fn bar(record: &mut Value, why: &str) {
 }
 
 /// Puts an extension on a record: what was derived, and by which rule.
-pub(super) fn push(record: &mut Value, url: &str, first: Value, rule: Option<&str>) {
+pub(super) fn push(record: &mut Value, url: &'static str, first: Value, rule: Option<&str>) {
     let nested = match rule {
-        Some(rule) => vec![first, object([("url", "rule".into()), ("valueString", rule.into())])],
+        Some(rule) => vec![first, object([("url", Value::constant("rule")), ("valueString", rule.into())])],
         None => vec![first],
     };
-    let extension = object([("url", url.into()), ("extension", Value::Array(nested))]);
+    let extension = object([("url", Value::constant(url)), ("extension", Value::Array(nested))]);
     match record.get_mut("extension").and_then(Value::as_array_mut) {
         Some(extensions) => extensions.push(extension),
         None => record["extension"] = Value::Array(vec![extension]),

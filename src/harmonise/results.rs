@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::fhir::tree::Value;
 
 use super::codes::{self, Added};
@@ -23,7 +25,7 @@ const ALP_SWITCH: &str = "2020-04-01";
 
 /// An Observation and its components.
 pub(super) fn observation(catalog: &Catalog, setting: &HarmoniseSetting, resource: &mut Value, notes: &mut Notes<'_>) {
-    let when = day(resource).map(str::to_owned);
+    let when = day(resource).map(CompactString::from);
     result(catalog, setting, resource, when.as_deref(), "", notes);
     for component in resource.get_mut("component").and_then(Value::as_array_mut).into_iter().flatten() {
         result(catalog, setting, component, when.as_deref(), "component.", notes);
@@ -210,7 +212,7 @@ fn quantities_beside(
     let mut refusals: Vec<String> = Vec::new();
     for (target, way) in &ways.targets {
         let is_jds = scale == Some(Scale::Jds);
-        if quantity.declared.as_deref() == Some(target) && !is_jds {
+        if quantity.declared() == Some(target) && !is_jds {
             continue;
         }
         let conversion = match way {
@@ -220,7 +222,7 @@ fn quantities_beside(
         match conversion {
             Conversion::Converted { value, rule, .. } => {
                 let (value, rule) = if ways.own == *target && !is_jds {
-                    (quantity.text.clone(), format!("unit {} is UCUM {target}", quantity.written))
+                    (quantity.text.to_string(), format!("unit {} is UCUM {target}", quantity.written))
                 } else {
                     (value, rule)
                 };
@@ -239,7 +241,7 @@ fn quantities_beside(
 /// A quantity of no known analyte: its unit in UCUM, if the writer spelled it otherwise.
 fn plain_quantity(catalog: &Catalog, record: &mut Value, path: &str, notes: &mut Notes<'_>) {
     let Some(quantity) = Quantity::of(catalog, record) else { return };
-    if quantity.declared.as_deref() == Some(&*quantity.ucum) {
+    if quantity.declared() == Some(&*quantity.ucum) {
         return;
     }
     let rule = format!("unit {} is UCUM {}", quantity.written, quantity.ucum);
@@ -250,12 +252,12 @@ fn plain_quantity(catalog: &Catalog, record: &mut Value, path: &str, notes: &mut
 /// A `valueQuantity` whose number and unit could be read.
 struct Quantity {
     /// As written.
-    text: String,
+    text: CompactString,
     value: decimal::Decimal,
     /// The unit as written.
-    written: String,
-    /// The UCUM code the writer declared.
-    declared: Option<String>,
+    written: CompactString,
+    /// The writer declared that it is UCUM.
+    is_declared: bool,
     /// The unit in UCUM.
     ucum: Arc<str>,
 }
@@ -264,20 +266,25 @@ impl Quantity {
     fn of(catalog: &Catalog, record: &Value) -> Option<Self> {
         let quantity = record.get("valueQuantity")?;
         let Value::Number(number) = quantity.get("value")? else { return None };
-        let text = number.to_string();
+        let text = CompactString::from(number.as_str());
         let value = decimal::parse(&text)?;
         let is_ucum = quantity["system"] == systems::UCUM;
         let code = quantity["code"].as_str();
-        let (written, declared) = match (code, quantity["unit"].as_str()) {
-            (Some(code), _) if is_ucum => (code, Some(code.to_owned())),
-            (_, Some(unit)) => (unit, None),
-            (Some(code), None) => (code, None),
+        let (written, is_declared) = match (code, quantity["unit"].as_str()) {
+            (Some(code), _) if is_ucum => (code, true),
+            (_, Some(unit)) => (unit, false),
+            (Some(code), None) => (code, false),
             (None, None) => return None,
         };
-        match catalog.units.read(written, declared.is_some()) {
-            Reading::Ucum(ucum) => Some(Self { text, value, written: written.to_owned(), declared, ucum }),
+        match catalog.units.read(written, is_declared) {
+            Reading::Ucum(ucum) => Some(Self { text, value, written: written.into(), is_declared, ucum }),
             Reading::Refused(_) | Reading::Unknown => None,
         }
+    }
+
+    /// The UCUM code the writer declared.
+    fn declared(&self) -> Option<&str> {
+        self.is_declared.then_some(&self.written)
     }
 }
 

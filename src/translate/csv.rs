@@ -502,7 +502,7 @@ impl Table {
             return Err(Refused::new(RefusedCode::Invalid, reason).at(name));
         }
         let fields = cells.iter().map(|cell| if cell.trim().is_empty() { Field::default() } else { single(cell) });
-        let message = Message { segments: vec![Segment { name: ROW.to_owned(), fields: fields.collect() }] };
+        let message = Message::of(vec![Segment { name: ROW.to_owned(), fields: fields.collect() }]);
         let original = json!(cells).to_string();
         let kind = mapping.kind();
         let order = Order {

@@ -4,7 +4,7 @@ use super::hl7v2::Charset;
 use crate::config::{Country, InstitutionConfig};
 
 /// The institution whose systems wrote the record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// Chooses the overlay of rows (`ca`, `jahis`) and the reading of undeclared bytes.
     pub country: Country,

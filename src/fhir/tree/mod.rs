@@ -111,6 +111,16 @@ impl Value {
         matches!(self, Self::Object(_))
     }
 
+    /// The same value, to stand in many resources: see [`Map::frozen`].
+    pub fn frozen(&self) -> Self {
+        match self {
+            Self::String(text) => Self::String(text.frozen()),
+            Self::Array(items) => Self::Array(items.iter().map(Self::frozen).collect()),
+            Self::Object(map) => Self::Object(map.frozen()),
+            other => other.clone(),
+        }
+    }
+
     /// Takes the value and leaves `null`.
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
@@ -260,6 +270,12 @@ mod tests {
 
     #[test]
     fn text_is_escaped_as_serde_json_does() {
+        for letter in (0..=0xff_u8).map(char::from) {
+            for at in 0..20 {
+                let text = format!("{}{letter}{}", "x".repeat(at), "~".repeat(19 - at));
+                assert_eq!(json!(&text).to_string(), serde_json::Value::from(text).to_string());
+            }
+        }
         let text = "a\"b\\c\n\t\r\u{8}\u{c}\u{1}\u{1f}\u{7f}日本 é\u{2028}";
         assert_eq!(json!(text).to_string(), serde_json::Value::from(text).to_string());
     }
@@ -273,6 +289,22 @@ mod tests {
         assert_eq!(serde_json::Value::from(value.clone()), other);
         assert_eq!(serde_json::from_str::<Value>(text).unwrap(), value);
         assert_eq!(serde_json::to_string(&value).unwrap(), text);
+    }
+
+    #[test]
+    fn what_is_frozen_is_changed_in_copies_only() {
+        let value = json!({"code": {"coding": [{"code": "a \"long\" code of more than twenty-four bytes"}]}, "n": 1});
+        let frozen = value.frozen();
+        let mut copy = frozen.clone();
+        copy.pointer_mut("/code/coding/0").unwrap()["display"] = json!("d");
+        copy["n"] = json!(2);
+        assert_eq!(frozen, value);
+        assert_eq!(frozen.to_string(), value.to_string());
+        assert_eq!(copy["code"]["coding"][0]["display"], "d");
+        assert!(copy.to_string().ends_with(r#""display":"d"}]},"n":2}"#), "{copy}");
+        let mut map = frozen.as_object().cloned().unwrap();
+        assert_eq!(map.remove("n"), Some(json!(1)));
+        assert_eq!(frozen["n"], json!(1));
     }
 
     #[test]

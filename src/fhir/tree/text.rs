@@ -35,6 +35,14 @@ impl Text {
         if text.len() <= INLINE { Self::copied(text) } else { Self::Shared(text.into()) }
     }
 
+    /// The same text, to go into many places.
+    pub fn frozen(&self) -> Self {
+        match self {
+            Self::Plain(text) if text.is_heap_allocated() => Self::Shared(text.as_str().into()),
+            other => other.clone(),
+        }
+    }
+
     /// Adds to the end.
     pub fn push_str(&mut self, more: &str) {
         match self {

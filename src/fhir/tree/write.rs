@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Value;
+use super::{Map, Value};
 
 /// Room for a usual bundle.
 const USUAL: usize = 16 * 1024;
@@ -32,18 +32,26 @@ impl Value {
                 }
                 out.push_str(if before == '[' { "[]" } else { "]" });
             }
-            Self::Object(map) => {
-                let mut before = '{';
-                for (name, value) in map {
-                    out.push(before);
-                    write_text(name, out);
-                    out.push(':');
-                    value.write_to(out);
-                    before = ',';
-                }
-                out.push_str(if before == '{' { "{}" } else { "}" });
-            }
+            Self::Object(map) => map.write_to(out),
         }
+    }
+}
+
+impl Map {
+    /// Writes JSON text behind what is there.
+    pub(super) fn write_to(&self, out: &mut String) {
+        if let Some(text) = self.frozen_text() {
+            return out.push_str(text);
+        }
+        let mut before = '{';
+        for (name, value) in self {
+            out.push(before);
+            write_text(name, out);
+            out.push(':');
+            value.write_to(out);
+            before = ',';
+        }
+        out.push_str(if before == '{' { "{}" } else { "}" });
     }
 }
 
@@ -56,8 +64,7 @@ impl fmt::Display for Value {
 /// A text in quotes. Most hold nothing that JSON escapes and are copied whole.
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    // Looking at every byte is quicker than stopping at the first: the processor looks at many at once.
-    if text.bytes().fold(false, |found, byte| found | is_escaped(byte)) {
+    if holds_escaped(text.as_bytes()) {
         text.chars().for_each(|letter| write_letter(letter, out));
     } else {
         out.push_str(text);
@@ -65,8 +72,25 @@ fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-fn is_escaped(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+/// Whether a byte is there that JSON escapes. Looks at eight at once; the last eight may overlap those before.
+fn holds_escaped(text: &[u8]) -> bool {
+    match text.last_chunk() {
+        None => text.iter().any(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\'),
+        Some(last) => {
+            let (eights, _) = text.as_chunks();
+            eights.iter().any(|eight| escaped_of_eight(*eight)) || escaped_of_eight(*last)
+        }
+    }
+}
+
+/// Whether one of eight bytes is below 0x20, a quotation mark or a backslash, by the sign that borrowing leaves in a byte.
+fn escaped_of_eight(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const SIGNS: u64 = ONES << 7;
+    let word = u64::from_ne_bytes(bytes);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & SIGNS != 0
 }
 
 fn write_letter(letter: char, out: &mut String) {

@@ -23,7 +23,9 @@ pub(crate) fn hold_body(kind: &str, body: &mut Map, withdraw: Withdraw<'_>) {
         _ => {}
     }
     choices(body, kind, withdraw);
-    in_members(body, &Way { name: kind, from: None }, withdraw);
+    if runs_backwards(body) {
+        in_members(body, &Way { name: kind, from: None }, withdraw);
+    }
 }
 
 /// Told the element path that is taken out, and why.
@@ -64,12 +66,14 @@ const VITAL_SIGNS: [&str; 13] = [
     "8480-6", "8462-4",
 ];
 
+fn is_vital_sign(observation: &Map) -> bool {
+    let mut codings = observation.get("code").into_iter().flat_map(crate::fhir::tree::codings);
+    codings.any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code))
+}
+
 /// A vital sign says that it is one, when it was measured, and if it has no value that it has none.
 fn vital_sign(body: &mut Map) {
-    let code = body.get("code").cloned().unwrap_or(Value::Null);
-    let is_vital =
-        crate::fhir::tree::codings(&code).any(|(system, code)| system == systems::LOINC && VITAL_SIGNS.contains(&code));
-    if !is_vital {
+    if !is_vital_sign(body) {
         return;
     }
     let category = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]});
@@ -104,6 +108,9 @@ fn choice_of(element: &str) -> Option<usize> {
 
 /// An element has one form only: the first that the rows filled stays.
 fn choices(body: &mut Map, kind: &str, withdraw: Withdraw<'_>) {
+    if body.keys().filter(|element| choice_of(element).is_some()).count() < 2 {
+        return;
+    }
     let mut is_taken = [false; CHOICES.len()];
     body.retain(|element, _| {
         let Some(choice) = choice_of(element) else { return true };
@@ -139,12 +146,31 @@ fn periods(value: &mut Value, way: &Way<'_>, withdraw: Withdraw<'_>) {
     }
 }
 
-fn in_members(map: &mut Map, way: &Way<'_>, withdraw: Withdraw<'_>) {
-    let backwards = match (map.get("start").and_then(Value::as_str), map.get("end").and_then(Value::as_str)) {
-        (Some(start), Some(end)) => is_after(start, end),
+/// Whether a period somewhere in it ends before it starts. What recurs in many messages holds codes and no periods.
+fn runs_backwards(map: &Map) -> bool {
+    if map.is_frozen() {
+        return false;
+    }
+    ends_before_it_starts(map) || map.values().any(is_backwards)
+}
+
+fn is_backwards(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => runs_backwards(map),
+        Value::Array(items) => items.iter().any(is_backwards),
         _ => false,
-    };
-    if backwards {
+    }
+}
+
+fn ends_before_it_starts(map: &Map) -> bool {
+    match (map.get("end").and_then(Value::as_str), map.get("start").and_then(Value::as_str)) {
+        (Some(end), Some(start)) => is_after(start, end),
+        _ => false,
+    }
+}
+
+fn in_members(map: &mut Map, way: &Way<'_>, withdraw: Withdraw<'_>) {
+    if ends_before_it_starts(map) {
         map.remove("end");
         withdraw(&format!("{}.end", way.path()), "the period would end before it starts");
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use crate::fhir::tree::{Map, Value};
 use jiff::Timestamp;
@@ -19,26 +20,34 @@ use crate::translate::rows::reference::{Condition, FieldRef, FieldRefs, Test};
 /// The state of one translation.
 pub(crate) struct Work<'a> {
     pub order: &'a Order<'a>,
-    pub groups: Vec<Group>,
+    pub groups: Vec<Group<'a>>,
     /// The groups that stand directly in each group.
     children: Vec<Vec<usize>>,
     pub ledger: Ledger,
     /// Practitioners and Locations met on the way.
     parties: RefCell<Vec<Party>>,
-    zone_assumed: Cell<usize>,
-    minutes_assumed: Cell<usize>,
-    ambiguous: Cell<usize>,
+    assumed: Cell<Assumed>,
+    /// The number of the way the message is written, if anything of it is remembered.
+    pub manner: Option<u8>,
+}
+
+/// How often something had to be assumed of a time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Assumed {
+    zone: usize,
+    minutes: usize,
+    ambiguous: usize,
 }
 
 /// A person or place that is made only where it is missing.
 pub(crate) struct Party {
-    pub full_url: String,
+    pub full_url: Arc<str>,
     pub query: String,
     pub resource: Value,
 }
 
 impl<'a> Work<'a> {
-    pub(crate) fn new(order: &'a Order<'a>, groups: Vec<Group>) -> Self {
+    pub(crate) fn new(order: &'a Order<'a>, groups: Vec<Group<'a>>) -> Self {
         let mut children = vec![Vec::new(); groups.len()];
         for (index, group) in groups.iter().enumerate() {
             if let Some(parent) = group.parent {
@@ -51,9 +60,8 @@ impl<'a> Work<'a> {
             children,
             ledger: Ledger::open(order.message),
             parties: RefCell::new(Vec::new()),
-            zone_assumed: Cell::new(0),
-            minutes_assumed: Cell::new(0),
-            ambiguous: Cell::new(0),
+            assumed: Cell::default(),
+            manner: order.rules.recurring.manner(order.setting, order.message),
         }
     }
 
@@ -107,21 +115,30 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// What had to be assumed so far.
+    pub(crate) fn counts(&self) -> Assumed {
+        self.assumed.get()
+    }
+
+    /// Forgets what had to be assumed since.
+    pub(crate) fn set_counts(&self, counts: Assumed) {
+        self.assumed.set(counts);
+    }
+
     pub(crate) fn take_parties(&self) -> Vec<Party> {
         self.parties.take()
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let zone = self.order.setting.zone.iana_name().unwrap_or("the institution's zone").to_owned();
+        let zone = self.order.setting.zone.iana_name().unwrap_or("the institution's zone");
+        let assumed = self.assumed.get();
         let counted = [
-            (self.zone_assumed.get(), format!("times without an offset were read in {zone}")),
-            (self.minutes_assumed.get(), "times give only the hour; minutes were written as 00".to_owned()),
-            (
-                self.ambiguous.get(),
-                "times fall into a change of daylight saving; the offset before it was taken".to_owned(),
-            ),
+            (assumed.zone, "times without an offset were read in ", zone),
+            (assumed.minutes, "times give only the hour; minutes were written as 00", ""),
+            (assumed.ambiguous, "times fall into a change of daylight saving; the offset before it was taken", ""),
         ];
-        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")).collect()
+        let counted = counted.into_iter().filter(|(count, ..)| *count > 0);
+        counted.map(|(count, text, zone)| format!("{count} {text}{zone}")).collect()
     }
 }
 
@@ -170,6 +187,14 @@ impl<'a> Context<'a> {
     fn text_in(&self, segment: usize, field: &FieldRef, component: Option<usize>) -> Option<Cow<'a, str>> {
         if field.field == 0 {
             return Some(Cow::Borrowed(&self.work.order.message.segments[segment].name));
+        }
+        if let (None, None, Some(written)) = (component, field.sub, &self.work.order.message.written)
+            && let [components] = self.work.order.message.segments[segment].field(field.field)
+            && components.len() > 1
+            && let Some(text) = written.as_usual(segment, field.field)
+        {
+            let is_blank = text.bytes().all(|byte| matches!(byte, b'^' | b'&') || byte.is_ascii_whitespace());
+            return (!is_blank).then_some(Cow::Borrowed(text.trim()));
         }
         let piece = self.piece_at(segment, field.field)?;
         match (component, field.sub) {
@@ -239,14 +264,16 @@ impl<'a> Context<'a> {
 
     /// Counts what had to be assumed of a time.
     pub(crate) fn note_time(&self, moment: &time::Moment) {
-        let add = |cell: &Cell<usize>, yes: bool| cell.set(cell.get() + usize::from(yes));
-        add(&self.work.zone_assumed, moment.zone_assumed);
-        add(&self.work.minutes_assumed, moment.minutes_assumed);
-        add(&self.work.ambiguous, moment.ambiguous);
+        let Assumed { zone, minutes, ambiguous } = self.work.assumed.get();
+        self.work.assumed.set(Assumed {
+            zone: zone + usize::from(moment.zone_assumed),
+            minutes: minutes + usize::from(moment.minutes_assumed),
+            ambiguous: ambiguous + usize::from(moment.ambiguous),
+        });
     }
 
     /// Adds a person or place to the bundle and gives its address. The same identifier is the same party.
-    pub(crate) fn party(&self, resource: Value, system: &str, value: &str) -> String {
+    pub(crate) fn party(&self, resource: Value, system: &str, value: &str) -> Arc<str> {
         let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or("");
         let full_url = crate::ids::derived_urn(&[&self.setting.namespace, kind, system, value]);
         if let Some(trace) = self.work.order.trace {

@@ -6,9 +6,9 @@ use crate::translate::rows::file::GroupRow;
 
 /// A group of segments of one message.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Group {
+pub(crate) struct Group<'a> {
     /// Name of its row; empty for the message itself, the first group.
-    pub name: String,
+    pub name: &'a str,
     /// The group it stands in.
     pub parent: Option<usize>,
     /// Its own segments, not those of groups within.
@@ -16,7 +16,7 @@ pub(crate) struct Group {
 }
 
 /// Puts every segment into one group; the first group is the message.
-pub(crate) fn arrange(message: &Message, rows: &[GroupRow]) -> Vec<Group> {
+pub(crate) fn arrange<'a>(message: &Message, rows: &'a [GroupRow]) -> Vec<Group<'a>> {
     let mut groups = vec![Group::default()];
     let mut current = 0;
     for (index, segment) in message.segments.iter().enumerate() {
@@ -29,10 +29,10 @@ pub(crate) fn arrange(message: &Message, rows: &[GroupRow]) -> Vec<Group> {
                 current = at;
                 break;
             }
-            let chain = opening(rows, &groups[at].name, &segment.name);
+            let chain = opening(rows, groups[at].name, &segment.name);
             if !chain.is_empty() {
                 for name in chain {
-                    groups.push(Group { name: name.to_owned(), parent: Some(at), segments: Vec::new() });
+                    groups.push(Group { name, parent: Some(at), segments: Vec::new() });
                     at = groups.len() - 1;
                 }
                 groups[at].segments.push(index);
@@ -52,7 +52,7 @@ pub(crate) fn arrange(message: &Message, rows: &[GroupRow]) -> Vec<Group> {
 }
 
 /// Whether the segment belongs to the open group, or begins the next of its kind.
-fn continues(message: &Message, row: &GroupRow, group: &Group, name: &str) -> bool {
+fn continues(message: &Message, row: &GroupRow, group: &Group<'_>, name: &str) -> bool {
     if row.members.iter().any(|member| member == name) {
         return true;
     }

@@ -38,7 +38,7 @@ fn candidates(work: &Work<'_>, row: &ResourceRow) -> Vec<(usize, Option<usize>)>
     let mut places = Vec::new();
     for per in &row.per {
         for (group, content) in work.groups.iter().enumerate() {
-            if &content.name == per {
+            if content.name == per {
                 places.push((group, None));
             }
             places.extend(work.own(group, per).map(|segment| (group, Some(segment))));

@@ -49,8 +49,20 @@ pub(crate) struct Ledger(RefCell<Account>);
 struct Account {
     /// In the order of the message.
     values: Vec<(Leaf, Fate)>,
-    /// Where the values of each segment begin, and behind the last where they end.
+    /// Where the values of each field begin, and behind the last where they end.
+    fields: Vec<usize>,
+    /// The first field of each segment, and behind the last how many there are.
     segments: Vec<usize>,
+    /// What is booked, where somebody listens.
+    heard: Option<Vec<Noted>>,
+}
+
+/// A booking, to be made again for a field of the same shape.
+#[derive(Debug, Clone)]
+pub(crate) struct Noted {
+    leaf: Leaf,
+    /// Why it was dropped; `None` if it was mapped.
+    dropped: Option<Text>,
 }
 
 /// The explicit null of HL7 v2: "delete what you have".
@@ -60,10 +72,12 @@ impl Ledger {
     /// Opens the account of a message.
     pub(crate) fn open(message: &Message) -> Self {
         let mut values = Vec::with_capacity(message.segments.len() * 8);
+        let mut fields = Vec::with_capacity(message.segments.len() * 16);
         let mut segments = Vec::with_capacity(message.segments.len() + 1);
         for (segment, content) in message.segments.iter().enumerate() {
-            segments.push(values.len());
+            segments.push(fields.len());
             for (field, repetitions) in content.fields.iter().enumerate() {
+                fields.push(values.len());
                 for (repetition, components) in repetitions.iter().enumerate() {
                     for (component, subs) in components.iter().enumerate() {
                         for (sub, _) in subs.iter().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
@@ -80,12 +94,14 @@ impl Ledger {
                 }
             }
         }
-        segments.push(values.len());
-        Self(RefCell::new(Account { values, segments }))
+        segments.push(fields.len());
+        fields.push(values.len());
+        Self(RefCell::new(Account { values, fields, segments, heard: None }))
     }
 
     /// The value at `leaf` went to `target`. A component of 0, or a sub of 0, means all of them.
     pub(crate) fn mapped(&self, leaf: Leaf, target: &Target) {
+        self.note(leaf, || None);
         self.change(leaf, |fate| match fate {
             Fate::Mapped(first, more) => {
                 if first != target && !more.contains(target) {
@@ -98,11 +114,37 @@ impl Ledger {
 
     /// The value at `leaf` could not be taken. What went somewhere else stays mapped.
     pub(crate) fn dropped(&self, leaf: Leaf, reason: &str) {
+        self.note(leaf, || Some(Text::shared(reason)));
         self.change(leaf, |fate| {
             if *fate == Fate::Open {
                 *fate = Fate::Dropped(Text::copied(reason));
             }
         });
+    }
+
+    /// Notes what is booked from here on.
+    pub(crate) fn listen(&self) {
+        self.0.borrow_mut().heard = Some(Vec::new());
+    }
+
+    /// What was booked since.
+    pub(crate) fn heard(&self) -> Vec<Noted> {
+        self.0.borrow_mut().heard.take().unwrap_or_default()
+    }
+
+    fn note(&self, leaf: Leaf, dropped: impl FnOnce() -> Option<Text>) {
+        if let Some(heard) = &mut self.0.borrow_mut().heard {
+            heard.push(Noted { leaf, dropped: dropped() });
+        }
+    }
+
+    /// Books what was noted at another segment's field of the same shape.
+    pub(crate) fn book(&self, segment: usize, noted: &Noted, target: &Target) {
+        let leaf = Leaf { segment, ..noted.leaf };
+        match &noted.dropped {
+            None => self.mapped(leaf, target),
+            Some(reason) => self.dropped(leaf, reason),
+        }
     }
 
     /// An element was taken out again: values that went nowhere else are dropped.
@@ -127,7 +169,7 @@ impl Ledger {
             ..leaf
         };
         let mut account = self.0.borrow_mut();
-        let Range { start, end } = account.of_segment(leaf.segment);
+        let Range { start, end } = account.of_field(leaf.segment, leaf.field);
         let values = account.values.get_mut(start..end).unwrap_or_default();
         let first = values.partition_point(|(known, _)| *known < leaf);
         for (_, fate) in values[first..].iter_mut().take_while(|(known, _)| *known <= to) {
@@ -183,9 +225,15 @@ fn next_of<'m>(name: &'m str, occurrences: &mut Vec<(&'m str, usize)>) -> usize 
 }
 
 impl Account {
-    fn of_segment(&self, segment: usize) -> Range<usize> {
-        let at = |segment: usize| self.segments.get(segment).copied().unwrap_or(self.values.len());
-        at(segment)..at(segment + 1)
+    /// The values of a field, without any if the segment ends before it.
+    fn of_field(&self, segment: usize, field: usize) -> Range<usize> {
+        let (Some(first), Some(until)) = (self.segments.get(segment), self.segments.get(segment + 1)) else {
+            return 0..0;
+        };
+        match field.checked_sub(1).map(|at| first + at).filter(|at| at < until) {
+            Some(at) => self.fields.get(at).copied().unwrap_or(0)..self.fields.get(at + 1).copied().unwrap_or(0),
+            None => 0..0,
+        }
     }
 }
 
@@ -267,9 +315,15 @@ fn group(
     untaken: (Outcome, &'static str),
     entries: &mut Vec<Entry>,
 ) {
-    let alike = parts.windows(2).all(|pair| told(message, &pair[0], untaken) == told(message, &pair[1], untaken));
+    let is_mapped = |part: &(Leaf, Fate)| matches!(part.1, Fate::Mapped(..));
+    let alike = parts.iter().all(is_mapped)
+        || parts.windows(2).all(|pair| told(message, &pair[0], untaken) == told(message, &pair[1], untaken));
     let from = entries.len();
     for part in parts {
+        if alike && let (Some(entry), Fate::Mapped(first, more)) = (entries.get_mut(from), &part.1) {
+            add(&mut entry.targets, std::iter::once(first).chain(more));
+            continue;
+        }
         let (outcome, reason) = told(message, part, untaken);
         let mut source = field.clone();
         if !alike {

@@ -3,10 +3,11 @@
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 
+use super::apply::{self, Site};
 use super::context::{Context, Work};
 use super::ledger::NOWHERE;
-use super::resources::{self, Instance, Site};
-use crate::fhir::tree::{Map, Text, Value, json};
+use super::resources::Instance;
+use crate::fhir::tree::{Map, Text, Value};
 use crate::translate::rows::file::{LinkRow, ResourceRow};
 use crate::translate::rows::path::{Path, Slots};
 use crate::translate::rows::reference::FieldRefs;
@@ -15,22 +16,24 @@ use crate::translate::trace::{self, By, Maker};
 /// Sets the references between resources. Where one is wanted and several are as near, none is taken.
 pub(crate) fn link(work: &Work<'_>, instances: &mut [Instance<'_>]) {
     let places: Vec<Place<'_>> = instances.iter().map(Place::of).collect();
+    let mut found: Vec<&Place<'_>> = Vec::with_capacity(places.len());
     let mut known: Known<'_> = FxHashMap::default();
     for place in &places {
         known.entry(&place.row.name).or_default().push(place);
     }
     for (instance, here) in instances.iter_mut().zip(&places) {
         for link in here.row.link.iter().filter(|link| holds(work, here, link)) {
-            let mut found = if link.same.is_empty() {
-                nearest(work, here.group, &known, &link.to)
+            found.clear();
+            if link.same.is_empty() {
+                nearest(work, here.group, &known, &link.to, &mut found);
             } else {
-                same(work, here, &known, link)
-            };
+                found.extend(same(work, here, &known, link));
+            }
             found.dedup_by(|one, other| one.url == other.url);
             if !link.path.grows() && found.len() != 1 {
                 continue;
             }
-            for other in found.into_iter().filter(|other| other.url != here.url) {
+            for other in found.iter().copied().filter(|other| other.url != here.url) {
                 let beside = beside(work, link, here, other);
                 let maker = || Maker::of(By::Link, link.origin);
                 trace::step(work.order.trace, here.number, &mut instance.body, maker, |body| {
@@ -83,25 +86,29 @@ fn holds(work: &Work<'_>, here: &Place<'_>, link: &LinkRow) -> bool {
 
 /// What stands beside a reference: what the row says, and what its own rows read from the other resource's segment.
 fn beside(work: &Work<'_>, link: &LinkRow, here: &Place<'_>, other: &Place<'_>) -> Option<Value> {
+    if link.with.is_none() && link.rows.is_empty() {
+        return None;
+    }
     let mut beside = link.with.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(segment) = other.segment {
         let site = Site { work, number: here.number, group: other.group, segment };
         let mut slots = Slots::new();
         for row in &link.rows {
-            resources::apply(&site, row, &mut beside, &mut slots);
+            apply::apply(&site, row, &mut beside, &mut slots);
         }
     }
     (!beside.is_empty()).then_some(Value::Object(beside))
 }
 
 fn set_reference(path: &Path, url: &Text, beside: Option<&Value>, body: &mut Map) {
-    path.place(body, json!({"reference": url}), beside, &mut Slots::new());
+    let mut reference = Map::with_capacity(1);
+    reference.push("reference", Value::from(url));
+    path.place(body, Value::Object(reference), beside, &mut Slots::new());
 }
 
 /// Those in the smallest group around `group` that has any. The first group is the message, and everything is within it:
 /// what a neighbour has is not the nearest.
-fn nearest<'k>(work: &Work<'_>, group: usize, known: &Known<'k>, names: &[String]) -> Vec<&'k Place<'k>> {
-    let mut made: Vec<&'k Place<'k>> = Vec::new();
+fn nearest<'k>(work: &Work<'_>, group: usize, known: &Known<'k>, names: &[String], made: &mut Vec<&'k Place<'k>>) {
     for name in names {
         match name.strip_suffix('*') {
             None => made.extend(known.get(name.as_str()).into_iter().flatten()),
@@ -120,5 +127,4 @@ fn nearest<'k>(work: &Work<'_>, group: usize, known: &Known<'k>, names: &[String
         0 => is_anywhere || place.group == 0,
         _ => shared(place) == deepest,
     });
-    made
 }

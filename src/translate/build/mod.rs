@@ -1,6 +1,8 @@
 //! Applies rows to a message: segments are grouped, resources made and linked, the account closed, the bundle written.
 
+mod apply;
 mod constraints;
+mod content;
 mod context;
 mod entries;
 mod groups;
@@ -8,8 +10,10 @@ mod identity;
 mod ledger;
 mod links;
 mod meanings;
+mod pattern;
 mod piece;
 mod profiles;
+mod recurring;
 mod repeats;
 mod resources;
 
@@ -25,12 +29,14 @@ use super::trace::{self, By, Maker, Trace};
 use super::{Amendment, Refused, RefusedCode, Setting, provenance};
 
 pub(crate) use constraints::hold_body;
+pub(crate) use content::fill_from as fill;
 pub(crate) use context::{Context, Work};
 pub(crate) use entries::conditional_query;
 pub(crate) use ledger::{Leaf, Target};
 pub(crate) use piece::Piece;
 pub(crate) use profiles::state as state_profile;
-pub(crate) use resources::{fill_from as fill, kebab};
+pub(crate) use recurring::Recurring;
+pub(crate) use resources::kebab;
 
 /// What is to be built, and from what.
 pub(crate) struct Order<'a> {

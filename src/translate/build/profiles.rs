@@ -16,10 +16,9 @@ pub(crate) fn state(rules: &Rules, body: &mut Map) {
     for (element, values) in &row.adds {
         add(body, element, values);
     }
-    let profile = json!([&row.url]);
     match body.get_mut("meta").and_then(Value::as_object_mut) {
-        Some(meta) => drop(meta.insert("profile", profile)),
-        None => drop(body.shift_insert(1.min(body.len()), "meta", json!({"profile": profile}))),
+        Some(meta) => drop(meta.insert("profile", json!([&row.url]))),
+        None => drop(body.shift_insert(1.min(body.len()), "meta", row.meta.clone())),
     }
 }
 

@@ -133,6 +133,7 @@ pub enum Kind {
 }
 
 /// A value and where it goes, if not where the row says.
+#[derive(Debug, Clone)]
 pub(crate) struct Placed {
     pub path: Option<&'static str>,
     pub value: Value,

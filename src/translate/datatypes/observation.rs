@@ -4,6 +4,8 @@
 //! Anything that is not plainly a number stays the text it was: `1+` is not 1. Several values become components of the same
 //! code; none is lost.
 
+use std::sync::LazyLock;
+
 use crate::fhir::tree::{Map, Number, Text, Value, json};
 
 use super::quantity::Unit;
@@ -15,6 +17,9 @@ use crate::fhir::systems;
 use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
 use crate::translate::rows::reference::FieldRefs;
+
+/// Where the unit of a result stands.
+static UNIT: LazyLock<FieldRefs> = LazyLock::new(|| "OBX-6".parse().unwrap_or_default());
 
 /// One cell of a table that holds a result.
 pub(crate) fn result(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed> {
@@ -32,21 +37,19 @@ pub(crate) fn values(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Placed>
     let kind = context.text("OBX", 2).unwrap_or_default();
     let pieces: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.is_empty()).collect();
     if is_text(&kind) {
-        let unit = "OBX-6".parse().unwrap_or_default();
         if let [piece] = pieces.as_slice()
             && kind == "ST"
-            && is_quantity_in_text(context, piece, &unit)
+            && is_quantity_in_text(context, piece, &UNIT)
         {
-            return numeric(context, piece, &unit).map(|(element, value)| placed(element, value)).into_iter().collect();
+            return numeric(context, piece, &UNIT).map(|(element, value)| placed(element, value)).into_iter().collect();
         }
         // Repetitions of text are lines of one text.
         let lines: Vec<Text> =
             pieces.iter().filter_map(|piece| piece.take_whole().and_then(|text| clean(&text))).collect();
         return if lines.is_empty() { Vec::new() } else { vec![placed("valueString", json!(lines.join("\n")))] };
     }
-    let unit = "OBX-6".parse().unwrap_or_default();
     let mut found: Vec<(&'static str, Value)> =
-        pieces.iter().filter_map(|piece| value(context, piece, &kind, &unit)).collect();
+        pieces.iter().filter_map(|piece| value(context, piece, &kind, &UNIT)).collect();
     if found.len() == 1 {
         return found.pop().map(|(element, value)| placed(element, value)).into_iter().collect();
     }

@@ -3,6 +3,8 @@
 //! A place is told by its whole path, so that bed 1 of one ward is not bed 1 of another. The reference is to the smallest
 //! place (HL7 v2-to-FHIR guide, PL[Location]).
 
+use std::sync::Arc;
+
 use crate::fhir::tree::{Map, Value, json};
 
 use super::text::clean;
@@ -32,7 +34,7 @@ fn of_levels(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     piece.book(5);
     let mut kind = piece.component(6).take(1).filter(|code| super::coded::is_code(code));
     let mut path: Vec<String> = Vec::new();
-    let mut above: Option<String> = None;
+    let mut above: Option<Arc<str>> = None;
     let last = LEVELS.iter().rposition(|(part, _)| piece.component(*part).get(1).is_some());
     for (at, (part, sort)) in LEVELS.iter().enumerate() {
         let hd = piece.component(*part);
@@ -98,7 +100,14 @@ fn named_code(context: &Context<'_>, cwe: &Piece<'_>) -> Option<Value> {
 }
 
 /// One level as a resource; its address.
-fn made(context: &Context<'_>, path: &str, name: &str, sort: Option<&str>, above: Option<String>, more: Map) -> String {
+fn made(
+    context: &Context<'_>,
+    path: &str,
+    name: &str,
+    sort: Option<&str>,
+    above: Option<Arc<str>>,
+    more: Map,
+) -> Arc<str> {
     let system = context.setting.identifier_system("location");
     let key = crate::ids::derived(&[&context.setting.namespace, "Location", path]);
     let mut identifiers = vec![json!({"system": &system, "value": &key})];

@@ -3,6 +3,8 @@
 //! Splits decoded text only. Positions count from 1, as in the standard. Own code, because delimiters are whatever MSH
 //! declares and offsets in Japanese text are characters.
 
+use std::ops::Range;
+
 use compact_str::CompactString;
 
 use super::charset::Charset;
@@ -35,6 +37,45 @@ pub struct Delimiters {
 pub struct Message {
     /// Its segments in order; the first is MSH.
     pub segments: Vec<Segment>,
+    /// What it was split from; `None` for one that was put together from parts.
+    pub written: Option<Written>,
+}
+
+/// The text a message was split from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// What it is split by.
+    pub delimiters: Delimiters,
+    /// What `\Xhh..\` escapes are written in.
+    pub charset: Charset,
+    text: String,
+    /// Where every field begins and ends in the text.
+    fields: Vec<Range<usize>>,
+    /// The first field of every segment.
+    segments: Vec<usize>,
+}
+
+impl Written {
+    /// Field `number` (from 1) of a segment as it is written, escapes and all; empty if the segment ends before it.
+    pub fn field(&self, segment: usize, number: usize) -> &str {
+        let until = self.segments.get(segment + 1).copied().unwrap_or(self.fields.len());
+        let first = self.segments.get(segment).copied().unwrap_or(until);
+        let at = number.checked_sub(1).map(|at| first + at).filter(|at| *at < until);
+        at.and_then(|at| self.text.get(self.fields.get(at)?.clone())).unwrap_or("")
+    }
+
+    /// [`Written::field`], if it means what it says: nothing is escaped, and the delimiters are the usual ones.
+    pub fn as_usual(&self, segment: usize, number: usize) -> Option<&str> {
+        let Delimiters { component, escape, subcomponent, .. } = self.delimiters;
+        let text = self.field(segment, number);
+        let is_usual = component == '^' && subcomponent == Some('&');
+        (is_usual && !escape.is_some_and(|escape| text.contains(escape))).then_some(text)
+    }
+
+    fn add(&mut self, of: &str, field: &str) {
+        let from = (field.as_ptr() as usize).saturating_sub(of.as_ptr() as usize);
+        self.fields.push(from..from + field.len());
+    }
 }
 
 /// A segment.
@@ -95,6 +136,11 @@ impl Delimiters {
 }
 
 impl Message {
+    /// A message that is put together from parts.
+    pub fn of(segments: Vec<Segment>) -> Self {
+        Self { segments, written: None }
+    }
+
     /// The first segment of a name.
     pub fn first(&self, name: &str) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.is(name))
@@ -112,19 +158,28 @@ pub fn parse(text: &str, charset: Charset) -> Result<(Message, Vec<String>), Ref
     let mut parts = 0;
     let mut segments = Vec::new();
     let lines = lines(text);
+    let mut written = Written {
+        delimiters,
+        charset,
+        text: text.to_owned(),
+        fields: Vec::with_capacity(lines.len() * 16),
+        segments: Vec::with_capacity(lines.len()),
+    };
     for (index, line) in lines.iter().enumerate() {
         let is_last = index + 1 == lines.len();
         let name = segment_name(line, delimiters.field).ok_or_else(|| bad_segment(index, is_last))?;
         if segments.len() == MAX_SEGMENTS {
             return Err(too_large(format!("the message has more than {MAX_SEGMENTS} segments")));
         }
-        let segment = split_segment(name, line, &delimiters, charset, index == 0, &mut parts);
+        written.segments.push(written.fields.len());
+        let mut note = |field: &str| written.add(text, field);
+        let segment = split_segment(name, line, &delimiters, charset, index == 0, &mut parts, &mut note);
         if parts > MAX_PARTS {
             return Err(too_large(format!("the message has more than {MAX_PARTS} components")));
         }
         segments.push(segment);
     }
-    Ok((Message { segments }, warning.into_iter().collect()))
+    Ok((Message { segments, written: Some(written) }, warning.into_iter().collect()))
 }
 
 fn too_large(reason: String) -> Refused {
@@ -213,6 +268,7 @@ fn bad_segment(index: usize, is_last: bool) -> Refused {
     }
 }
 
+/// `note` is told every field as it is written.
 fn split_segment(
     name: &str,
     line: &str,
@@ -220,17 +276,22 @@ fn split_segment(
     charset: Charset,
     header: bool,
     parts: &mut usize,
+    note: &mut dyn FnMut(&str),
 ) -> Segment {
     let mut fields: Vec<Field> = Vec::with_capacity(Pieces::of(line, by.field).count() + 1);
     let mut texts = Pieces::of(line, by.field).skip(1);
     if header {
         *parts += 2;
+        let delimiters = texts.next().unwrap_or("");
+        note("");
+        note(delimiters);
         fields.push(single(by.field.encode_utf8(&mut [0; 4])));
-        fields.push(single(texts.next().unwrap_or("")));
+        fields.push(single(delimiters));
     }
     for text in texts {
         *parts += 1;
         let text = text.trim_end_matches(['\u{1c}', '\0']);
+        note(text);
         if text.is_empty() {
             fields.push(Few::None);
         } else if *parts <= MAX_PARTS {
@@ -322,6 +383,10 @@ mod tests {
         assert_eq!(pid.field(3)[1][0], ["88"]);
         assert_eq!(pid.text(5, 2), Some("花子"));
         assert_eq!(pid.text(9, 1), None);
+        let written = message.written.as_ref().unwrap();
+        assert_eq!(written.field(0, 4), "FAC");
+        assert_eq!(written.field(1, 3), "77^^^A&1.2&ISO~88");
+        assert_eq!((written.field(1, 9), written.field(1, 0), written.field(9, 1)), ("", "", ""));
     }
 
     #[test]

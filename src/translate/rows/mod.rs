@@ -6,6 +6,7 @@
 mod builtin;
 pub(crate) mod file;
 pub(crate) mod origin;
+pub(crate) mod outline;
 pub(crate) mod path;
 pub(crate) mod profile;
 pub(crate) mod read;

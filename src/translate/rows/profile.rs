@@ -1,6 +1,6 @@
 //! Profiles that resources of a country state in `meta.profile`: which, and what a resource must have to state one.
 
-use crate::fhir::tree::Map;
+use crate::fhir::tree::{Map, Value};
 use serde::Deserialize;
 
 use super::origin::Origin;
@@ -29,6 +29,10 @@ pub struct ProfileRow {
     /// List elements that the profile wants beside those that are there.
     #[serde(default)]
     pub adds: Map,
+    /// `meta` of a resource that states it and had none; made as the rows are compiled.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) meta: Value,
     /// Where it is written.
     #[serde(skip)]
     pub origin: Origin,

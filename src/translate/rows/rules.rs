@@ -9,11 +9,13 @@ use super::file::{
     GroupRow, IdentifierRow, MessageRow, Overlay, ResourceRow, Row, RowsFile, StorageRow, SystemRow, TableRow,
 };
 use super::origin::Origin;
+use super::outline::SegmentRules;
 use super::profile::ProfileRow;
 use super::{MappingError, Source};
 use crate::config::Country;
 use crate::fhir::systems;
-use crate::fhir::tree::Text;
+use crate::fhir::tree::{Text, json};
+use crate::translate::build::Recurring;
 use crate::translate::ccda::rows as ccda;
 use crate::translate::datatypes::Kind;
 
@@ -25,7 +27,7 @@ pub(crate) struct Rules {
     /// By name.
     pub resources: FxHashMap<String, ResourceRow>,
     /// By segment, and by resource type.
-    segments: FxHashMap<String, FxHashMap<String, Vec<Row>>>,
+    segments: FxHashMap<String, FxHashMap<String, SegmentRules>>,
     /// Segments that any row takes.
     known_segments: HashSet<String>,
     tables: FxHashMap<String, TableRow>,
@@ -45,6 +47,8 @@ pub(crate) struct Rules {
     replaced: Vec<(Origin, Origin)>,
     /// For the elements of documents.
     pub ccda: ccda::Rows,
+    /// What of earlier messages recurs.
+    pub recurring: Recurring,
 }
 
 impl Rules {
@@ -69,13 +73,19 @@ impl Rules {
     /// These rules with one more file laid over them.
     pub(crate) fn with(mut self, name: &str, rows: &RowsFile) -> Result<Self, MappingError> {
         self.lay_over(rows);
+        self.recurring = Recurring::default();
         MappingError::none_of(self.check(name, rows))?;
         Ok(self)
     }
 
     /// Rows of a segment for a resource type.
     pub(crate) fn rows(&self, segment: &str, resource_type: &str) -> &[Row] {
-        self.segments.get(segment).and_then(|types| types.get(resource_type)).map_or(&[], Vec::as_slice)
+        self.of_segment(segment, resource_type).map_or(&[], |rules| rules.rows.as_slice())
+    }
+
+    /// Rows of a segment for a resource type, and what decides about them.
+    pub(crate) fn of_segment(&self, segment: &str, resource_type: &str) -> Option<&SegmentRules> {
+        self.segments.get(segment)?.get(resource_type)
     }
 
     /// Whether any row takes fields of this segment.
@@ -154,12 +164,14 @@ impl Rules {
         for segment in &file.segment {
             self.known_segments.insert(segment.name.clone());
             let types = self.segments.entry(segment.name.clone()).or_default();
-            let rows = types.entry(segment.to.clone()).or_default();
+            let rules = types.entry(segment.to.clone()).or_default();
+            let rows = &mut rules.rows;
             let (kept, gone): (Vec<Row>, Vec<Row>) =
                 std::mem::take(rows).into_iter().partition(|row| !segment.rows.iter().any(|new| takes(new, row)));
             let new = segment.rows.iter().cloned();
             *rows = kept.into_iter().chain(new).collect();
             rows.iter_mut().for_each(|row| row.account = account(&segment.to, row));
+            rules.outline();
             for old in &gone {
                 let by = segment.rows.iter().filter(|new| takes(new, old));
                 self.replaced.extend(by.map(|new| (new.origin, old.origin)));
@@ -188,7 +200,8 @@ impl Rules {
         }
         self.identifiers.extend(file.identifier.iter().cloned());
         for row in file.profile.iter().rev() {
-            self.profiles.entry(row.resource_type.clone()).or_default().insert(0, row.clone());
+            let row = ProfileRow { meta: json!({"profile": [&row.url]}).frozen(), ..row.clone() };
+            self.profiles.entry(row.resource_type.clone()).or_default().insert(0, row);
         }
         self.storage.extend(file.storage.iter().map(|row| (row.kind.clone(), row.clone())));
         self.ccda.lay_over(&file.statement);
@@ -219,7 +232,7 @@ impl Rules {
     /// Segments and the resource types their rows go to, with the rows.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (&str, &str, &[Row])> {
         self.segments.iter().flat_map(|(segment, types)| {
-            types.iter().map(|(to, rows)| (segment.as_str(), to.as_str(), rows.as_slice()))
+            types.iter().map(|(to, rules)| (segment.as_str(), to.as_str(), rules.rows.as_slice()))
         })
     }
 

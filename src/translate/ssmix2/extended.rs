@@ -193,7 +193,7 @@ fn describe(
     ];
     let patient = vec![Field::default(), Field::default(), one(&path.patient)];
     let segment = |name: &str, fields| Segment { name: name.to_owned(), fields };
-    Message { segments: vec![segment("PID", patient), segment("ZXS", document)] }
+    Message::of(vec![segment("PID", patient), segment("ZXS", document)])
 }
 
 fn document(
