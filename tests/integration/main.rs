@@ -68,6 +68,7 @@ mod stopping;
 mod store_contract;
 mod store_contract_history;
 mod structure;
+mod taking_part;
 mod tests_page;
 mod translate;
 mod translate_conformance;

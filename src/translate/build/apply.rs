@@ -70,7 +70,7 @@ pub(super) fn read(site: &Site<'_>, row: &Row, body: &Map, slots: &Slots) -> Few
     let taken = match row.kind {
         Kind::Varies | Kind::Text | Kind::Steer | Kind::Skip | Kind::AsNeeded => pieces.len(),
         _ if row.path.grows() => pieces.len(),
-        Kind::Practitioner => party::first_person(&pieces),
+        Kind::Practitioner | Kind::PractitionerRole => party::first_person(&pieces),
         _ => pieces.len().min(1),
     };
     let taken = if row.path.is_filled(body, slots) { 0 } else { taken };

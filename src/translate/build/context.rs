@@ -272,7 +272,8 @@ impl<'a> Context<'a> {
         });
     }
 
-    /// Adds a person or place to the bundle and gives its address. The same identifier is the same party.
+    /// Adds a person or place to the bundle and gives its address. The same identifier is the same party,
+    /// of which the second mention may tell what the first does not.
     pub(crate) fn party(&self, resource: Value, system: &str, value: &str) -> Arc<str> {
         let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or("");
         let full_url = crate::ids::derived_urn(&[&self.setting.namespace, kind, system, value]);
@@ -282,10 +283,10 @@ impl<'a> Context<'a> {
         let mut parties = self.work.parties.borrow_mut();
         match parties.iter_mut().find(|party| party.full_url == full_url) {
             Some(party) => {
-                if party.resource.get("name").is_none()
-                    && let Some(name) = resource.get("name")
-                {
-                    party.resource["name"] = name.clone();
+                if let (Value::Object(known), Value::Object(more)) = (&mut party.resource, resource) {
+                    for (element, value) in more {
+                        known.entry(element).or_insert(value);
+                    }
                 }
             }
             None => {

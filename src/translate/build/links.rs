@@ -84,18 +84,22 @@ fn holds(work: &Work<'_>, here: &Place<'_>, link: &LinkRow) -> bool {
     link.when.iter().all(|condition| context.holds(condition))
 }
 
-/// What stands beside a reference: what the row says, and what its own rows read from the other resource's segment.
+/// What stands beside a reference: what its own rows read from the other resource's segment, and what the row says of the
+/// rest.
 fn beside(work: &Work<'_>, link: &LinkRow, here: &Place<'_>, other: &Place<'_>) -> Option<Value> {
     if link.with.is_none() && link.rows.is_empty() {
         return None;
     }
-    let mut beside = link.with.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut beside = Map::new();
     if let Some(segment) = other.segment {
         let site = Site { work, number: here.number, group: other.group, segment };
         let mut slots = Slots::new();
         for row in &link.rows {
             apply::apply(&site, row, &mut beside, &mut slots);
         }
+    }
+    for (element, value) in link.with.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        beside.entry(element.clone()).or_insert_with(|| value.clone());
     }
     (!beside.is_empty()).then_some(Value::Object(beside))
 }
@@ -104,6 +108,13 @@ fn set_reference(path: &Path, url: &Text, beside: Option<&Value>, body: &mut Map
     let mut reference = Map::with_capacity(1);
     reference.push("reference", Value::from(url));
     path.place(body, Value::Object(reference), beside, &mut Slots::new());
+}
+
+/// Whether a group stands in a neighbour of `group`: another group of its name.
+fn is_a_neighbours(work: &Work<'_>, group: usize, other: usize) -> bool {
+    let around = |group: usize| std::iter::successors(Some(group), |at| work.groups[*at].parent);
+    let mut not_shared = around(other).take_while(|at| around(group).all(|shared| shared != *at));
+    group != 0 && not_shared.any(|at| work.groups[at].name == work.groups[group].name)
 }
 
 /// Those in the smallest group around `group` that has any. The first group is the message, and everything is within it:
@@ -119,6 +130,7 @@ fn nearest<'k>(work: &Work<'_>, group: usize, known: &Known<'k>, names: &[String
             }
         }
     }
+    made.retain(|place| !is_a_neighbours(work, group, place.group));
     let shared = |place: &&Place<'_>| work.shared_depth(group, place.group);
     let deepest = made.iter().map(shared).max().unwrap_or(0);
     // A visit is the message's wherever it stands: `encounter*` asks for it, whatever the message makes of it.

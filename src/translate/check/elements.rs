@@ -99,7 +99,8 @@ fn made(kind: Kind) -> &'static [&'static str] {
         Kind::Decimal => &["decimal"],
         Kind::Quantity | Kind::CQ => &["Quantity", "SimpleQuantity", "Age"],
         Kind::Duration | Kind::UsageDuration => &["Duration", "Quantity", "SimpleQuantity"],
-        Kind::Practitioner | Kind::Location | Kind::Organization => &["Reference"],
+        Kind::Practitioner | Kind::PractitionerRole | Kind::Location | Kind::Organization => &["Reference"],
+        Kind::Money => &["Money"],
         Kind::Attachment => &["Attachment"],
         _ => &[],
     }

@@ -25,7 +25,7 @@ pub(super) fn segment(name: &str) -> Option<String> {
 pub(super) fn field(segment: &str, field: u16) -> Option<String> {
     let versions = SEGMENTS.get(segment)?;
     let (_, most) = versions.iter().max_by_key(|(_, count)| *count)?;
-    (field > *most).then(|| format!("{segment} has {most} fields in HL7 v2.8"))
+    (field > *most).then(|| format!("{segment} has {most} fields in HL7 v2"))
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ from = ["ZZ2"]
 "#,
         );
         let expected = [
-            "Warning 6 row PID-55 to Patient: PID has 40 fields in HL7 v2.8",
+            "Warning 6 row PID-55 to Patient: PID has 40 fields in HL7 v2",
             "Warning 7 row PID-10 to Patient: Patient has no element \"nickname\"",
             "Warning 8 row PID-15 to Patient: Patient.birthDate holds date, and XPN makes HumanName",
             "Warning 9 row PID-16 to Patient: Patient.name is a list; write name[], name[=] or name[0]",

@@ -8,6 +8,7 @@ use crate::config::Country;
 use crate::translate::build::{Context, Piece};
 
 const COUNTY: usize = 9;
+const ADDRESSEE: usize = 19;
 
 /// XAD → Address.
 pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
@@ -24,6 +25,8 @@ pub(crate) fn xad(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let mut lines = street(piece);
     lines.extend(take(2));
     lines.extend((context.setting.country == Country::Ca).then(|| take(8)).flatten());
+    // Whom to ask for there (HL7 v2-to-FHIR guide, XAD.19).
+    lines.extend(take(ADDRESSEE));
     if !lines.is_empty() {
         address.insert("line", json!(lines));
     }

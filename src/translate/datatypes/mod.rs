@@ -13,6 +13,7 @@ pub(crate) mod party;
 pub(crate) mod place;
 pub(crate) mod prescription;
 pub(crate) mod quantity;
+pub(crate) mod role;
 pub(crate) mod telecom;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -25,6 +26,7 @@ use crate::translate::build::{Context, Piece};
 use crate::translate::hl7v2::few::Few;
 use crate::translate::rows::file::Row;
 use crate::translate::rows::path::Path;
+use crate::translate::rows::reference::FieldRefs;
 
 /// How a row reads its field and what it writes. HL7's types keep HL7's spelling.
 #[allow(clippy::upper_case_acronyms)]
@@ -84,6 +86,8 @@ pub enum Kind {
     /// NM → decimal.
     #[serde(rename = "decimal")]
     Decimal,
+    /// CP, MO → Money.
+    Money,
     /// NM and a unit field → Quantity.
     Quantity,
     /// CQ, with quantity and unit in one field → Quantity.
@@ -96,11 +100,14 @@ pub enum Kind {
     AsNeeded,
     /// A language → CodeableConcept with the code of BCP 47 that the table has.
     Language,
-    /// XCN → Reference(Practitioner), and the Practitioner.
+    /// XCN → Reference(Practitioner), and the Practitioner; `value` names the fields with `telecom` and `address`.
     Practitioner,
+    /// XCN, NDL → Reference(PractitionerRole), and the role: `value` has its `code`, and `location` or `form = "NDL"`.
+    PractitionerRole,
     /// PL (`value`: HD, DLD) → Reference(Location), and a Location for each level of it.
     Location,
-    /// XON (`value`: HD, CWE) → Reference(Organization), and the Organization.
+    /// XON (`value`: HD, CWE) → Reference(Organization), and the Organization; `{ form = "HD", country = "MSH-17" }` names
+    /// the fields that tell more of it.
     Organization,
     /// DLN → Identifier.
     DLN,
@@ -149,8 +156,11 @@ impl Kind {
             Self::Code | Self::BoundConcept | Self::Language if row.table.is_none() => {
                 Err("it needs a table".to_owned())
             }
-            Self::Fixed if row.value.is_none() => Err("it needs a value".to_owned()),
+            Self::Fixed | Self::PractitionerRole if row.value.is_none() => Err("it needs a value".to_owned()),
             Self::Skip | Self::Steer if row.reason.is_none() => Err("it needs a reason".to_owned()),
+            _ if FIELDS_BESIDE.iter().any(|member| names_no_field(row, member)) => {
+                Err("its value names a field that is none".to_owned())
+            }
             Self::Quantity if row.unit.is_none() && row.unit_column.is_none() => {
                 Err("it needs a unit field".to_owned())
             }
@@ -159,14 +169,28 @@ impl Kind {
     }
 }
 
+/// Members of a row's value that name other fields.
+const FIELDS_BESIDE: [&str; 8] =
+    ["address", "contact", "contact_address", "contact_telecom", "country", "location", "number", "telecom"];
+
+fn names_no_field(row: &Row, member: &str) -> bool {
+    let parties = matches!(row.kind, Kind::Practitioner | Kind::PractitionerRole | Kind::Organization);
+    let field = row.value.as_ref().filter(|_| parties).and_then(|value| value.get(member));
+    field.is_some_and(|field| field.as_str().is_none_or(|text| text.parse::<FieldRefs>().is_err()))
+}
+
 /// Reads the repetitions of a field by a row.
 pub(crate) fn convert(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Few<Placed> {
     match row.kind {
-        Kind::Practitioner => party::practitioners(context, pieces).into_iter().map(Placed::here).collect(),
+        Kind::Practitioner => party::practitioners(row, context, pieces).into_iter().map(Placed::here).collect(),
+        Kind::PractitionerRole => role::roles(row, context, pieces).into_iter().map(Placed::here).collect(),
         Kind::UsageDuration => usage::duration(context, pieces).into(),
         Kind::AsNeeded => usage::as_needed(context, pieces).into(),
         Kind::Varies => observation::values(context, pieces).into(),
         Kind::Result => observation::result(row, context, pieces).into(),
+        Kind::XPN if row.path.grows() => {
+            pieces.iter().flat_map(|piece| name::xpns(context, piece)).map(Placed::here).collect()
+        }
         Kind::BirthDate => pieces.first().map_or(Few::None, |piece| time::birth_date(context, piece).into()),
         Kind::Text => text::strings(row, pieces).into_iter().map(Placed::here).collect(),
         _ => pieces.iter().filter_map(|piece| single(row, context, piece)).map(Placed::here).collect(),
@@ -205,6 +229,7 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
         Kind::Boolean => coded::boolean(piece),
         Kind::PositiveInt => number::positive_int(piece),
         Kind::Decimal => number::decimal(piece),
+        Kind::Money => number::money(piece),
         Kind::Quantity => quantity::with_unit_field(row, context, piece),
         Kind::CQ => quantity::cq(context, piece),
         Kind::Duration => quantity::duration(context, piece),
@@ -229,7 +254,9 @@ fn single(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> 
             None
         }
         Kind::UsageDuration | Kind::AsNeeded => None,
-        Kind::Practitioner | Kind::Varies | Kind::Result | Kind::BirthDate | Kind::Text => None,
+        Kind::Practitioner | Kind::PractitionerRole | Kind::Varies | Kind::Result | Kind::BirthDate | Kind::Text => {
+            None
+        }
     }
 }
 

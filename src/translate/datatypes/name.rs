@@ -24,6 +24,9 @@ struct Layout {
 const XPN: Layout = Layout { family: 1, kind: 7, representation: 8, range: 10, effective: 12, professional: 14 };
 const XCN: Layout = Layout { family: 2, kind: 10, representation: 15, range: 17, effective: 19, professional: 21 };
 
+/// XPN.15.
+const CALLED_BY: usize = 15;
+
 /// XPN → HumanName.
 pub(crate) fn xpn(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let name = human_name(context, piece, &XPN);
@@ -31,6 +34,13 @@ pub(crate) fn xpn(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
         piece.drop_all("a name without any part of a name");
     }
     name
+}
+
+/// XPN → the name, and beside it what the person is called by (HL7 v2-to-FHIR guide, XPN.15).
+pub(crate) fn xpns(context: &Context<'_>, piece: &Piece<'_>) -> impl Iterator<Item = Value> {
+    let name = if piece.is_empty() { None } else { xpn(context, piece) };
+    let called = name.as_ref().and_then(|_| piece.take(CALLED_BY)).and_then(|text| clean(&text));
+    name.into_iter().chain(called.map(|given| json!({"use": "nickname", "given": [given]})))
 }
 
 /// The name in an XCN.

@@ -1,6 +1,8 @@
 //! NM → decimal and positiveInt. The digits stay as they were written; no number passes through binary.
 
-use crate::fhir::tree::{Number, Value};
+use std::borrow::Cow;
+
+use crate::fhir::tree::{Map, Number, Value, json};
 
 use crate::translate::build::Piece;
 
@@ -41,6 +43,24 @@ pub(crate) fn decimal(piece: &Piece<'_>) -> Option<Value> {
             None
         }
     }
+}
+
+/// CP, MO → Money: amount and currency, in the subcomponents of the first component or in the first two.
+pub(crate) fn money(piece: &Piece<'_>) -> Option<Value> {
+    let amount = piece.component(1);
+    let inner = amount.get(2).is_some();
+    let Value::Number(number) = decimal(if inner { &amount } else { piece })? else { return None };
+    let mut money = Map::new();
+    money.insert("value", Value::Number(number));
+    let is_currency = |text: &Cow<'_, str>| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+    let part = if inner { amount } else { piece.component(2) };
+    let at = if inner { 2 } else { 1 };
+    if part.get(at).as_ref().is_some_and(is_currency)
+        && let Some(currency) = part.take(at)
+    {
+        money.insert("currency", json!(currency));
+    }
+    Some(Value::Object(money))
 }
 
 /// The first part as a positiveInt.

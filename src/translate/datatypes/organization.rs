@@ -3,23 +3,55 @@
 
 use crate::fhir::tree::{Map, Text, Value, json};
 
+use super::address::xad;
 use super::coded::{is_code, is_oid, system_address};
-use super::identifier::{authority, typed};
+use super::identifier::{authority, cx, typed};
+use super::name::xpn;
+use super::party::told_beside;
+use super::telecom::xtn;
 use super::text::clean;
 use crate::translate::build::{Context, Piece};
 use crate::translate::rows::file::Row;
 
-/// → Reference(Organization). `value` of the row names the type where it is not XON: `HD`, `CWE`.
+/// → Reference(Organization). `value` of the row names the type where it is not XON: `HD`, `CWE`; or it is a table with the
+/// type as `form` and the fields that tell more of the organization: its `country`, `address` (XAD), `telecom` (XTN), further
+/// `number` (CX), and whom to ask there: `contact` (XPN), `contact_telecom`, `contact_address`.
 pub(crate) fn organization(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    match row.value.as_ref().and_then(Value::as_str) {
-        Some("HD") => of_hd(context, piece),
-        Some("CWE") => of_code(context, piece),
-        _ => of_xon(context, piece),
+    let form = row.value.as_ref().map(|value| value.get("form").unwrap_or(value));
+    match form.and_then(Value::as_str) {
+        Some("HD") => named(context, piece, || more(row, context)),
+        Some("CWE") => of_code(row, context, piece),
+        _ => of_xon(row, context, piece),
     }
 }
 
+/// What other fields tell of the organization.
+fn more(row: &Row, context: &Context<'_>) -> Map {
+    let mut more = Map::new();
+    let country = |field: &Piece<'_>| Some(json!({"country": clean(&field.take(1)?)?}));
+    let address = told_beside(row, context, "address", |field| xad(context, field));
+    let address = address.or_else(|| told_beside(row, context, "country", country));
+    let telecom = told_beside(row, context, "telecom", |field| xtn(row, context, field));
+    for (element, value) in [("telecom", telecom), ("address", address), ("contact", contact(row, context))] {
+        if let Some(value) = value {
+            more.insert(element, json!([value]));
+        }
+    }
+    more
+}
+
+fn contact(row: &Row, context: &Context<'_>) -> Option<Value> {
+    let name = told_beside(row, context, "contact", |field| xpn(context, field));
+    let telecom = told_beside(row, context, "contact_telecom", |field| xtn(row, context, field));
+    let address = told_beside(row, context, "contact_address", |field| xad(context, field));
+    let telecom = telecom.map(|telecom| json!([telecom]));
+    let parts = [("name", name), ("telecom", telecom), ("address", address)];
+    let contact: Map = parts.into_iter().filter_map(|(element, part)| Some((element, part?))).collect();
+    (!contact.is_empty()).then_some(Value::Object(contact))
+}
+
 /// XON: name, …, number, …, authority, type, …, id.
-fn of_xon(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+fn of_xon(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let name = piece.take(1).and_then(|text| clean(&text));
     let id = piece.take(10).or_else(|| piece.take(3)).and_then(|text| clean(&text));
     let kind = id.as_ref().and_then(|_| piece.take(7));
@@ -33,11 +65,11 @@ fn of_xon(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
         identifier.insert("value", json!(id));
         identifier
     });
-    reference(context, identifier, name)
+    reference(row, context, identifier, name)
 }
 
 /// CWE: a code of an organization, as of a manufacturer of vaccines.
-fn of_code(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+fn of_code(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
     let code = piece.take(1).and_then(|text| clean(&text));
     let name = piece.take(2).and_then(|text| clean(&text));
     let system = piece.take(3).map(|system| system_address(context, &system, ""));
@@ -47,11 +79,15 @@ fn of_code(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
         identifier.insert("value", json!(code));
         identifier
     });
-    reference(context, identifier, name.or(code))
+    reference(row, context, identifier, name.or(code))
 }
 
 /// HD: the application, facility or authority of that name.
 pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
+    named(context, hd, Map::new)
+}
+
+fn named(context: &Context<'_>, hd: &Piece<'_>, more: impl FnOnce() -> Map) -> Option<Value> {
     let name = hd.take(1).and_then(|text| clean(&text));
     let universal = universal(context, hd);
     if name.is_none() && universal.is_none() {
@@ -67,8 +103,15 @@ pub(crate) fn of_hd(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> {
     let (system, value) = (key("system"), key("value"));
     let display = name.unwrap_or_else(|| Text::copied(&value));
     let resource = json!({"resourceType": "Organization", "identifier": identifiers, "name": &display});
-    let reference = context.party(resource, &system, &value);
+    let reference = context.party(with(resource, more()), &system, &value);
     Some(json!({"reference": reference, "display": display}))
+}
+
+fn with(mut resource: Value, more: Map) -> Value {
+    if let Value::Object(resource) = &mut resource {
+        resource.extend(more);
+    }
+    resource
 }
 
 /// HD-2 and HD-3 as an Identifier: an address where it is one, else a value of its kind.
@@ -96,7 +139,7 @@ pub(crate) fn universal(context: &Context<'_>, hd: &Piece<'_>) -> Option<Value> 
     Some(Value::Object(identifier))
 }
 
-fn reference(context: &Context<'_>, identifier: Option<Map>, name: Option<Text>) -> Option<Value> {
+fn reference(row: &Row, context: &Context<'_>, identifier: Option<Map>, name: Option<Text>) -> Option<Value> {
     let (system, value, identifier) = match identifier {
         Some(identifier) => {
             let text = |member: &str| identifier.get(member).and_then(Value::as_str).unwrap_or("").to_owned();
@@ -108,11 +151,13 @@ fn reference(context: &Context<'_>, identifier: Option<Map>, name: Option<Text>)
             (system.clone(), value.clone(), json!({"system": system, "value": value}))
         }
     };
-    let mut resource = json!({"resourceType": "Organization", "identifier": [identifier]});
+    let number = told_beside(row, context, "number", |field| cx(row, context, field));
+    let identifiers: Vec<Value> = [Some(identifier), number].into_iter().flatten().collect();
+    let mut resource = json!({"resourceType": "Organization", "identifier": identifiers});
     if let Some(name) = &name {
         resource["name"] = json!(name);
     }
-    let mut reference = json!({"reference": context.party(resource, &system, &value)});
+    let mut reference = json!({"reference": context.party(with(resource, more(row, context)), &system, &value)});
     if let Some(name) = name {
         reference["display"] = json!(name);
     }

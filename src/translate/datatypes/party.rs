@@ -5,14 +5,46 @@
 
 use crate::fhir::tree::{Map, Text, Value, json};
 
+use super::address::xad;
 use super::identifier::{assigner, authority, typed};
 use super::name::of_xcn;
+use super::telecom::xtn;
 use super::text::clean;
 use crate::translate::build::{Context, Piece};
+use crate::translate::rows::file::Row;
 
-/// The repetitions of an XCN field → one reference per person. JAHIS repeats a person's name in another script: a phonetic
-/// or alphabetic repetition without an id belongs to the person before it.
-pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Value> {
+/// The repetitions of an XCN field → one reference per person. `value` of the row names the fields with the `telecom` (XTN)
+/// and the `address` (XAD) at which the person can be reached.
+pub(crate) fn practitioners(row: &Row, context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Value> {
+    let mut people = met(context, pieces);
+    if let [person] = &mut people[..]
+        && person.id.is_some()
+    {
+        person.telecom = told_beside(row, context, "telecom", |field| xtn(row, context, field));
+        person.address = told_beside(row, context, "address", |field| xad(context, field));
+    }
+    people.into_iter().map(|person| person.reference(context)).collect()
+}
+
+/// As `practitioners`, for a field that nothing is told beside.
+pub(crate) fn people(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Value> {
+    met(context, pieces).into_iter().map(|person| person.reference(context)).collect()
+}
+
+/// What another field tells, named by a member of the row's `value`.
+pub(crate) fn told_beside(
+    row: &Row,
+    context: &Context<'_>,
+    member: &str,
+    read: impl FnOnce(&Piece<'_>) -> Option<Value>,
+) -> Option<Value> {
+    let field = row.value.as_ref()?.get(member)?.as_str()?.parse().ok()?;
+    context.with_piece(&field, |piece| read(&piece))?
+}
+
+/// JAHIS repeats a person's name in another script: a phonetic or alphabetic repetition without an id belongs to the person
+/// before it.
+fn met(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<Person> {
     let mut people: Vec<Person> = Vec::new();
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         let id = piece.take(1).and_then(|text| clean(&text));
@@ -29,11 +61,12 @@ pub(crate) fn practitioners(context: &Context<'_>, pieces: &[Piece<'_>]) -> Vec<
                 });
                 let kind = id.as_ref().and_then(|_| piece.take(13)).map(Text::from);
                 let assigner = id.as_ref().and_then(|_| assigner(context, &piece.component(9)));
-                people.push(Person { id, system, kind, assigner, names: name.into_iter().collect() });
+                let names = name.into_iter().collect();
+                people.push(Person { id, system, kind, assigner, names, telecom: None, address: None });
             }
         }
     }
-    people.into_iter().map(|person| person.reference(context)).collect()
+    people
 }
 
 /// How many repetitions are the first person's.
@@ -49,6 +82,8 @@ struct Person {
     kind: Option<Text>,
     assigner: Option<Value>,
     names: Vec<Value>,
+    telecom: Option<Value>,
+    address: Option<Value>,
 }
 
 impl Person {
@@ -63,6 +98,11 @@ impl Person {
             let mut resource = json!({"resourceType": "Practitioner", "identifier": [identifier]});
             if !self.names.is_empty() {
                 resource["name"] = json!(self.names);
+            }
+            for (element, value) in [("telecom", self.telecom), ("address", self.address)] {
+                if let Some(value) = value {
+                    resource[element] = json!([value]);
+                }
             }
             reference.insert("reference", json!(context.party(resource, system, id)));
         }

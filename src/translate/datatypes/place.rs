@@ -17,6 +17,9 @@ const PHYSICAL_TYPE: &str = "http://terminology.hl7.org/CodeSystem/location-phys
 const LEVELS: [(usize, Option<&str>); 6] =
     [(4, Some("si")), (7, Some("bu")), (8, Some("lvl")), (1, None), (2, Some("ro")), (3, Some("bd"))];
 
+/// Components of NDL before those of PL: the name, the beginning and the end.
+const NDL_OFFSET: usize = 3;
+
 /// PL.1.
 const POINT_OF_CARE: usize = 1;
 
@@ -25,19 +28,31 @@ pub(crate) fn location(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> O
     match row.value.as_ref().and_then(Value::as_str) {
         Some("HD") => site(context, piece, 1),
         Some("DLD") => named_code(context, &piece.component(1)),
-        _ => of_levels(context, piece),
+        _ => of_pl(context, piece),
     }
 }
 
-fn of_levels(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
-    let description = piece.component(9).take(1).and_then(|text| clean(&text));
-    piece.book(5);
-    let mut kind = piece.component(6).take(1).filter(|code| super::coded::is_code(code));
+/// PL → Reference(Location).
+pub(crate) fn of_pl(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    of_levels(context, piece, 0)
+}
+
+/// Where the person of an NDL was: PL's parts behind a name and two times.
+pub(crate) fn of_ndl(context: &Context<'_>, piece: &Piece<'_>) -> Option<Value> {
+    let holds = LEVELS.iter().any(|(part, _)| piece.component(part + NDL_OFFSET).get(1).is_some());
+    if holds { of_levels(context, piece, NDL_OFFSET) } else { None }
+}
+
+/// The levels of a PL whose parts stand `offset` components further on.
+fn of_levels(context: &Context<'_>, piece: &Piece<'_>, offset: usize) -> Option<Value> {
+    let description = piece.component(9 + offset).take(1).and_then(|text| clean(&text));
+    piece.book(5 + offset);
+    let mut kind = piece.component(6 + offset).take(1).filter(|code| super::coded::is_code(code));
     let mut path: Vec<String> = Vec::new();
     let mut above: Option<Arc<str>> = None;
-    let last = LEVELS.iter().rposition(|(part, _)| piece.component(*part).get(1).is_some());
+    let last = LEVELS.iter().rposition(|(part, _)| piece.component(part + offset).get(1).is_some());
     for (at, (part, sort)) in LEVELS.iter().enumerate() {
-        let hd = piece.component(*part);
+        let hd = piece.component(part + offset);
         let Some(name) = hd.take(1).and_then(|text| clean(&text)) else { continue };
         path.push(format!("{part}\u{1f}{name}"));
         let mut place = Map::new();

@@ -39,7 +39,7 @@ pub(crate) fn xtn(row: &Row, context: &Context<'_>, piece: &Piece<'_>) -> Option
         piece.book(2);
         point.insert("use", json!(code));
     } else if usage.is_none()
-        && let Some(usual) = &row.value
+        && let Some(usual) = row.value.as_ref().filter(|value| value.is_string())
     {
         point.insert("use", usual.clone());
     }
