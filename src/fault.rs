@@ -25,8 +25,14 @@ pub enum Kind {
     Forbidden,
     /// No such thing here (404).
     NotFound,
+    /// The thing is there, but not by this method (405).
+    NotAllowed,
+    /// No form of the answer that the caller takes (406).
+    NotAcceptable,
     /// The act contradicts the present state, or a message id was used with other content (409).
     Conflict,
+    /// It was there and was deleted (410).
+    Gone,
     /// An `If-Match` or `If-None-Exist` condition does not hold (412).
     PreconditionFailed,
     /// More bytes than the limit for this door (413).

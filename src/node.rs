@@ -156,6 +156,7 @@ impl Parts {
             identity: Arc::new(identity),
             store,
             clock,
+            catalog: intake.catalog,
         };
         Ok(Self { here, intake })
     }
@@ -220,7 +221,7 @@ impl Node {
     ) -> Result<(), NodeError> {
         let here = &self.parts.here;
         let pages = PageState::new(here.clone(), Arc::clone(&self.wake), config);
-        let app = routes::inside(pages, self.parts.intake.catalog);
+        let app = routes::inside(pages, config.fhir.clone());
         let work = listen::serve_inside(listener, &here.identity, config.inside.clone(), app, stop.clone())?;
         self.run("the inside door", work);
         Ok(())

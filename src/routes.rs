@@ -8,10 +8,13 @@
 //! | inside | `/cohorts…` | `cohort::pages` |
 //! | inside | `/fhir…` | `fhir_api` |
 //! | inside | `/health`, `/ready` | `server::health` |
-//! | inside | `/metrics`, `/openapi.json`, `/oauth/token`, `/.well-known/smart-configuration` | not built: 501 |
+//! | inside | `/openapi.json` | `routes::openapi` |
+//! | inside | `/metrics`, `/oauth/token`, `/.well-known/smart-configuration` | not built: 501 |
 //! | outside | `/peer/v1/pairing`, `/peer/v1/directory` | `exchange::endpoints` |
 //! | outside | `/peer/v1/fhir/$process-message` | `referral::endpoints` |
 //! | outside | `/peer/v1/cohort-question` | `cohort::endpoints` |
+
+mod openapi;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,27 +23,27 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use crate::cohort::answer::CohortPolicy;
+use crate::config::FhirConfig;
 use crate::exchange::Institution;
 use crate::exchange::endpoints::{ExchangeState, OutsideUrl};
 use crate::fault::Kind;
-use crate::harmonise::Catalog;
 use crate::server::health;
 use crate::server::problem::Problem;
 use crate::web::PageState;
 use crate::web::frame::not_found;
 
-/// The inside door: people and local systems, whose records are harmonised by `catalog`.
-pub fn inside(pages: PageState, catalog: &'static Catalog) -> Router {
+/// The inside door: people and local systems, who may by the FHIR API what `fhir` allows.
+pub fn inside(pages: PageState, fhir: FhirConfig) -> Router {
     Router::new()
         .merge(crate::web::router(pages.clone()))
         .merge(crate::intake::pages::router(pages.clone()))
         .merge(crate::referral::pages::router(pages.clone()))
         .merge(crate::cohort::pages::router(pages.clone()))
-        .merge(crate::fhir_api::router(pages.here.clone(), catalog))
+        .merge(crate::fhir_api::router(pages.here.clone(), fhir))
         .route("/health", get(health::live))
         .route("/ready", get(health::ready).with_state(pages.here.clone()))
         .route("/metrics", any(not_built))
-        .route("/openapi.json", any(not_built))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/oauth/token", any(not_built))
         .route("/.well-known/smart-configuration", any(not_built))
         .fallback_service(any(unknown_inside).with_state(pages.here))

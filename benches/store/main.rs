@@ -133,7 +133,8 @@ impl Bench {
             event_time: translated.event_time.map(instant),
             new_ids: NewIds::OfFullUrl,
             amendments: translated.amendments.clone(),
-            whole_of: None,
+            harmonised: true,
+            ..Origin::default()
         };
         let accepted = match self.store.view(|view| accept(view, &now, &bundle, &origin)) {
             Ok(accepted) => accepted,

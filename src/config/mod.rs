@@ -3,6 +3,7 @@
 
 mod cohort;
 mod exchange;
+mod fhir;
 mod filing;
 mod institution;
 mod intake;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cohort::CohortConfig;
 pub use exchange::ExchangeConfig;
+pub use fhir::FhirConfig;
 pub use filing::{ClientTlsConfig, DestinationConfig, FiledKind, FilingConfig};
 pub use institution::{Country, InstitutionConfig, LocalName, ServiceConfig};
 pub use intake::{CsvConfig, FolderConfig, FolderKind, IntakeConfig, Ssmix2Config};
@@ -37,6 +39,8 @@ pub struct Config {
     pub inside: InsideConfig,
     /// For paired institutions only.
     pub outside: OutsideConfig,
+    /// What clients of the FHIR API may do.
+    pub fhir: FhirConfig,
     /// HL7 v2 over MLLP.
     pub mllp: MllpConfig,
     /// Folders taken in, mapping overlays.

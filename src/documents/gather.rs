@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::sections;
 use crate::fhir::{self, reference};
+use crate::harmonise::Meaning;
 use crate::ids;
 use crate::store::records::StoredResource;
 use crate::store::{StoreError, View};
@@ -88,8 +89,9 @@ pub struct Gathered {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Reads a patient's record and chooses. Nothing, if there is no such patient.
-pub fn gather(view: &dyn View, patient_id: &str) -> Result<Option<Gathered>, StoreError> {
+/// Reads a patient's record and chooses. Nothing, if there is no such patient. What a record means by the institution's tables
+/// stands beside what it says; the digests are of what is stored.
+pub fn gather(view: &dyn View, meaning: &Meaning, patient_id: &str) -> Result<Option<Gathered>, StoreError> {
     let Some(patient) = view.resource("Patient", patient_id)? else { return Ok(None) };
     let compartment = view.compartment(patient_id)?;
     let Some(mut gathered) = choose(&patient, &compartment) else { return Ok(None) };
@@ -108,6 +110,10 @@ pub fn gather(view: &dyn View, patient_id: &str) -> Result<Option<Gathered>, Sto
         }
         gathered.related.extend(next.iter().cloned());
         ring = next;
+    }
+    let chosen = gathered.chosen.iter_mut().map(|(_, record)| record);
+    for record in std::iter::once(&mut gathered.patient).chain(chosen).chain(&mut gathered.related) {
+        record.resource = meaning.beside(record.resource.take());
     }
     Ok(Some(gathered))
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::{ExchangeConfig, FilingConfig, InstitutionConfig};
+use crate::harmonise::{Catalog, HarmoniseSetting, Meaning};
 use crate::store::Handle;
 
 /// This institution: who it is, its keys, its store and its clock. What every act of the domain is given.
@@ -43,11 +44,18 @@ pub struct Institution {
     pub store: Handle,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The tables that its records are harmonised by, the hospital's own code maps included.
+    pub catalog: &'static Catalog,
 }
 
 impl Institution {
     /// Now, as the store writes it.
     pub fn now(&self) -> String {
         crate::clock::instant(self.clock.now())
+    }
+
+    /// What its records mean beyond their own words.
+    pub fn meaning(&self) -> Meaning {
+        Meaning { catalog: self.catalog, setting: HarmoniseSetting::from(self.config.as_ref()) }
     }
 }

@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod dates;
 pub mod json;
 pub mod outcome;
+pub mod patch;
 pub mod path;
 pub mod reference;
 pub mod search;

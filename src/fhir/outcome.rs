@@ -21,6 +21,12 @@ pub fn error(code: &str, diagnostics: &str, expression: Option<&str>) -> Value {
     json!({"resourceType": "OperationOutcome", "issue": [issue(code, diagnostics, expression)]})
 }
 
+/// An outcome that tells that all went well.
+pub fn information(diagnostics: &str) -> Value {
+    let issue = json!({"severity": "information", "code": "informational", "diagnostics": diagnostics});
+    json!({"resourceType": "OperationOutcome", "issue": [issue]})
+}
+
 /// An outcome of several issues, each of severity `error`.
 pub fn errors(issues: &[Issue]) -> Value {
     let issues = issues.iter().map(|one| issue(one.code, &one.diagnostics, Some(&one.expression)));

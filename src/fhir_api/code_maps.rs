@@ -33,7 +33,7 @@ impl CodeMaps {
 
     /// A map by its id.
     pub(super) fn read(&self, id: &str) -> Option<&Value> {
-        self.all().iter().find(|map| fhir::id(map) == Some(id))
+        self.every().iter().find(|map| fhir::id(map) == Some(id))
     }
 
     /// The maps that a search of ConceptMaps finds, of which only ids are a criterion here.
@@ -43,7 +43,7 @@ impl CodeMaps {
                 criterion.any.iter().any(|one| matches!(one, Match::Id(id) if fhir::id(map) == Some(id.as_str())))
             })
         };
-        self.all().iter().filter(is_asked_for).collect()
+        self.every().iter().filter(is_asked_for).collect()
     }
 
     /// Refuses a transaction that writes one of the maps.
@@ -57,7 +57,8 @@ impl CodeMaps {
         Ok(())
     }
 
-    fn all(&self) -> &[Value] {
+    /// All maps.
+    pub(super) fn every(&self) -> &[Value] {
         self.served.get_or_init(|| named(self.catalog.concept_maps()))
     }
 }
@@ -65,7 +66,7 @@ impl CodeMaps {
 /// Why a code map is not written.
 pub(super) fn read_only(id: &str) -> Problem {
     Problem::new(
-        Kind::NotSupported,
+        Kind::NotAllowed,
         format!(
             "ConceptMap/{id} is a code map that this node goes by and is read only here; a hospital's own maps are files in \
              the folders of [intake] code_maps"

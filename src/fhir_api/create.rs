@@ -1,18 +1,15 @@
 //! create, <https://hl7.org/fhir/R4/http.html#create>, also conditional (`If-None-Exist`).
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::json;
+use serde_json::Value;
 
-use super::code_maps::CodeMaps;
-use super::transaction::{self, Sent};
-use super::{json_body, known_type, resource_response};
+use super::headers::request;
+use super::{Api, json_body, known_type, write};
 use crate::access::permit::{Permission, check};
-use crate::exchange::Institution;
 use crate::fault::Kind;
-use crate::fhir::{self, bundle};
-use crate::records::accept::{Done, Origin};
+use crate::fhir;
 use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
 use crate::web::bearer::Bearer;
@@ -20,8 +17,7 @@ use crate::web::bearer::Bearer;
 /// `POST /fhir/{type}`
 pub(super) async fn create(
     Bearer(staff): Bearer,
-    State(here): State<Institution>,
-    State(maps): State<CodeMaps>,
+    State(api): State<Api>,
     Path(kind): Path<String>,
     headers: HeaderMap,
     WholeBody(body): WholeBody,
@@ -29,26 +25,19 @@ pub(super) async fn create(
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;
     let resource = json_body(&headers, body).await?;
-    if fhir::resource_type(&resource) != Some(kind.as_str()) {
-        return Err(Problem::new(Kind::Malformed, format!("the body is not a {kind}")).at("resourceType"));
+    is_of(&resource, &kind)?;
+    let mut request = request("POST", &kind, &headers);
+    // Conditions on a version say nothing of what is yet to be.
+    for name in ["ifMatch", "ifNoneMatch"] {
+        request.as_object_mut().map(|members| members.shift_remove(name));
     }
-    let mut request = json!({"method": "POST", "url": kind});
-    if let Some(condition) = headers.get("if-none-exist").and_then(|value| value.to_str().ok()) {
-        request["ifNoneExist"] = json!(condition);
+    write::one(&api, &staff, request, resource, &headers).await
+}
+
+/// Refuses a body of another type than the address.
+pub(super) fn is_of(resource: &Value, kind: &str) -> Result<(), Problem> {
+    if fhir::resource_type(resource) == Some(kind) {
+        return Ok(());
     }
-    let one = bundle::of("transaction", vec![json!({"resource": resource, "request": request})]);
-    let outcomes = transaction::commit(&here, &maps, &staff, one, Origin::default(), Sent::Resource).await?;
-    let written = outcomes.into_iter().next().ok_or_else(|| Problem::new(Kind::Internal, "nothing was created"))?;
-    let status = if written.done == Done::Created { StatusCode::CREATED } else { StatusCode::OK };
-    let location = format!("/fhir/{}/{}/_history/{}", written.kind, written.id, written.version);
-    let stored = here
-        .store
-        .read(move |view| view.resource_version(&written.kind, &written.id, written.version))
-        .await?
-        .ok_or_else(|| Problem::new(Kind::Internal, "the created resource cannot be read"))?;
-    let mut response = resource_response(status, stored);
-    if let Ok(value) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, value);
-    }
-    Ok(response)
+    Err(Problem::new(Kind::Malformed, format!("the body is not a {kind}")).at("resourceType"))
 }

@@ -1,40 +1,67 @@
 //! capabilities, <https://hl7.org/fhir/R4/http.html#capabilities>: exactly what is served, from the same tables that
 //! serve it.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::code_maps::CONCEPT_MAP;
-use super::value_response;
-use crate::exchange::Institution;
+use super::{Api, operations, value_response};
+use crate::config::FhirConfig;
 use crate::fhir::structure;
+use crate::records::accept::JSON_PATCH;
 use crate::records::parameters::{self, ParameterType};
+use crate::server::problem::Problem;
 
-/// `GET /fhir/metadata`, open to everybody inside.
-pub(super) async fn capabilities(State(here): State<Institution>) -> Response {
-    let resources: Vec<Value> = structure::types().iter().map(|kind| resource(kind)).collect();
-    let statement = json!({
-        "resourceType": "CapabilityStatement",
-        "status": "active",
-        "date": crate::clock::instant(here.clock.now()),
-        "kind": "instance",
-        "software": {"name": "Watari", "version": env!("CARGO_PKG_VERSION")},
-        "implementation": {"description": here.config.name.en},
-        "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json"],
-        "rest": [{
-            "mode": "server",
-            "security": {"description": "Bearer tokens made by `watari token`; each role sees what it may."},
-            "resource": resources,
-            "interaction": [{"code": "transaction"}],
-        }],
+/// Interactions of each type.
+const OF_TYPE: [&str; 9] =
+    ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
+/// Interactions of the whole.
+const OF_SYSTEM: [&str; 3] = ["transaction", "batch", "history-system"];
+
+/// `GET /fhir/metadata`, open to everybody inside; with `_summary=true` types without their details.
+pub(super) async fn capabilities(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let pairs = super::search::form_pairs(&query.unwrap_or_default())?;
+    let is_summary = pairs.iter().any(|(name, value)| name == "_summary" && value == "true");
+    let resources: Vec<Value> = structure::types()
+        .iter()
+        .map(|kind| if is_summary { json!({"type": kind}) } else { resource(kind, &api.fhir) })
+        .collect();
+    let mut rest = json!({
+        "mode": "server",
+        "security": {"description": "Bearer tokens made by `watari token`; each role sees what it may."},
+        "resource": resources,
     });
-    value_response(StatusCode::OK, &statement)
+    if !is_summary {
+        rest["interaction"] = coded(&OF_SYSTEM);
+    }
+    let mut statement = json!({"resourceType": "CapabilityStatement"});
+    if is_summary {
+        let system = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+        statement["meta"] = json!({"tag": [{"system": system, "code": "SUBSETTED"}]});
+    }
+    for (name, value) in [
+        ("status", json!("active")),
+        ("date", json!(api.here.now())),
+        ("kind", json!("instance")),
+        ("software", json!({"name": "Watari", "version": env!("CARGO_PKG_VERSION")})),
+        ("implementation", json!({"description": api.here.config.name.en})),
+        ("fhirVersion", json!("4.0.1")),
+        ("format", json!(["application/fhir+json", "json"])),
+        ("patchFormat", json!([JSON_PATCH])),
+        ("rest", json!([rest])),
+    ] {
+        statement[name] = value;
+    }
+    Ok(value_response(StatusCode::OK, &statement))
 }
 
-fn resource(kind: &str) -> Value {
+fn coded(codes: &[&str]) -> Value {
+    codes.iter().map(|code| json!({"code": code})).collect()
+}
+
+fn resource(kind: &str, fhir: &FhirConfig) -> Value {
     let parameters: Vec<Value> = std::iter::once(json!({"name": "_id", "type": "token"}))
         .chain(
             parameters::of(kind)
@@ -45,11 +72,24 @@ fn resource(kind: &str) -> Value {
         .collect();
     let mut resource = json!({
         "type": kind,
-        "interaction": [{"code": "read"}, {"code": "vread"}, {"code": "create"}, {"code": "search-type"}],
-        "versioning": "versioned",
+        "interaction": coded(&OF_TYPE),
+        "versioning": "versioned-update",
+        "readHistory": true,
+        "updateCreate": fhir.create_on_update,
         "conditionalCreate": true,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": true,
+        "conditionalDelete": "single",
         "searchParam": parameters,
     });
+    let operations: Vec<Value> = operations::SERVED
+        .iter()
+        .filter(|(of, ..)| *of == kind)
+        .map(|(_, name, definition)| json!({"name": name, "definition": definition}))
+        .collect();
+    if !operations.is_empty() {
+        resource["operation"] = Value::Array(operations);
+    }
     if kind == CONCEPT_MAP {
         resource["documentation"] = json!(
             "The code maps that this node goes by are read and searched before those of the record; they are not written here."

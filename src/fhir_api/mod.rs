@@ -1,34 +1,53 @@
 //! FHIR R4 at `/fhir` for local systems: one file per interaction (<https://hl7.org/fhir/R4/http.html>).
 //! Interactions that are not served answer 501 with an OperationOutcome; `/fhir/metadata` tells exactly what is there.
 
+mod base;
+mod bundle;
 mod code_maps;
+mod conditions;
 mod create;
+mod delete;
+mod headers;
+mod history;
 mod metadata;
+mod negotiate;
+mod operations;
+mod patch;
 mod read;
+mod respond;
 mod search;
-mod transaction;
+mod update;
+mod write;
+
+use std::future::{Ready, ready};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::FromRef;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 
+use crate::config::FhirConfig;
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::{self, structure};
-use crate::harmonise::Catalog;
-use crate::server::problem::{FHIR_JSON, Problem};
-use crate::store::records::StoredResource;
+use crate::server::problem::Problem;
+use bundle::Bundles;
 use code_maps::CodeMaps;
+use respond::{resource_response, value_response};
 
 /// What the interactions work with.
 #[derive(Clone)]
 struct Api {
     here: Institution,
     maps: CodeMaps,
+    /// `[fhir]`.
+    fhir: Arc<FhirConfig>,
+    /// Held while something is written by a condition that the store cannot hold at the commit.
+    conditional: Arc<Mutex<()>>,
 }
 
 impl FromRef<Api> for Institution {
@@ -43,19 +62,55 @@ impl FromRef<Api> for CodeMaps {
     }
 }
 
-/// The FHIR API of an institution. What is written by it is harmonised by `catalog`, the hospital's own code maps included,
-/// and its code maps are served as ConceptMaps.
-pub fn router(here: Institution, catalog: &'static Catalog) -> Router {
-    let interactions = Router::new()
-        .route("/", post(transaction::transaction).fallback(not_served))
-        .route("/metadata", get(metadata::capabilities).fallback(not_served))
-        .route("/{type}", get(search::search).post(create::create).fallback(not_served))
-        .route("/{type}/_search", post(search::search_by_post).fallback(not_served))
-        .route("/{type}/{id}", get(read::read).fallback(read::unwritten))
-        .route("/{type}/{id}/_history/{version}", get(read::vread).fallback(not_served))
+/// The FHIR API of an institution, for clients who may do what `fhir` allows. Its code maps are served as ConceptMaps.
+pub fn router(here: Institution, fhir: FhirConfig) -> Router {
+    let maps = CodeMaps::of(here.catalog);
+    let api = Api { here, maps, fhir: Arc::new(fhir), conditional: Arc::default() };
+    let interactions = interactions(api.clone());
+    // The entries of a bundle are within its body: they need no limit of their own.
+    let bundles = Bundles { api, interactions: interactions.clone().layer(DefaultBodyLimit::disable()) };
+    let whole = Router::new()
+        .route("/", post(bundle::bundle).fallback(only("POST")))
+        .with_state(bundles.clone())
+        .fallback_service(interactions)
+        .layer(axum::middleware::from_fn(negotiate::negotiate));
+    // Some clients end the base address with a slash.
+    let slash = Router::new()
+        .route("/fhir/", post(bundle::bundle).fallback(only("POST")))
+        .with_state(bundles)
+        .layer(axum::middleware::from_fn(negotiate::negotiate));
+    Router::new().nest("/fhir", whole).merge(slash)
+}
+
+/// Everything but bundles.
+fn interactions(api: Api) -> Router {
+    Router::new()
+        .merge(operations::routes())
+        .route("/metadata", get(metadata::capabilities).fallback(only("GET, HEAD")))
+        .route("/_history", get(history::of_system).fallback(only("GET, HEAD")))
+        .route(
+            "/{type}",
+            get(search::search)
+                .post(create::create)
+                .put(update::update_by_condition)
+                .patch(patch::patch_by_condition)
+                .delete(delete::delete_by_condition)
+                .fallback(only("GET, HEAD, POST, PUT, PATCH, DELETE")),
+        )
+        .route("/{type}/_search", post(search::search_by_post).fallback(only("POST")))
+        .route("/{type}/_history", get(history::of_type).fallback(only("GET, HEAD")))
+        .route(
+            "/{type}/{id}",
+            get(read::read)
+                .put(update::update)
+                .patch(patch::patch)
+                .delete(delete::delete)
+                .fallback(only("GET, HEAD, PUT, PATCH, DELETE")),
+        )
+        .route("/{type}/{id}/_history", get(history::of_instance).fallback(only("GET, HEAD")))
+        .route("/{type}/{id}/_history/{version}", get(read::vread).fallback(only("GET, HEAD")))
         .fallback(not_served)
-        .with_state(Api { here, maps: CodeMaps::of(catalog) });
-    Router::new().nest("/fhir", interactions)
+        .with_state(api)
 }
 
 async fn not_served() -> Problem {
@@ -63,6 +118,16 @@ async fn not_served() -> Problem {
         Kind::NotSupported,
         "this interaction is not served by this release; GET /fhir/metadata lists those that are",
     )
+}
+
+/// The answer to other methods than these (RFC 9110 15.5.6).
+fn only(allowed: &'static str) -> impl Fn() -> Ready<Response> + Clone {
+    move || {
+        let text = format!("this address takes {allowed}");
+        let mut response = Problem::new(Kind::NotAllowed, text).into_response();
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+        ready(response)
+    }
 }
 
 /// A resource type, from the path.
@@ -76,9 +141,7 @@ fn known_type(kind: &str) -> Result<(), Problem> {
 /// Reads a JSON body: media type first, then strict JSON. Sixteen megabytes take a while: not on a thread that answers
 /// others.
 async fn json_body(headers: &HeaderMap, body: Bytes) -> Result<Value, Problem> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    if !matches!(essence.as_str(), "application/fhir+json" | "application/json") {
+    if !matches!(media_type(headers).as_str(), "application/fhir+json" | "application/json") {
         return Err(Problem::new(
             Kind::UnsupportedMediaType,
             "send application/fhir+json; XML and other forms are not taken by this release",
@@ -90,19 +153,8 @@ async fn json_body(headers: &HeaderMap, body: Bytes) -> Result<Value, Problem> {
         .map_err(|error| Problem::new(Kind::Malformed, format!("the body is not JSON: {error}")))
 }
 
-/// A stored resource as it is kept, with its version headers.
-fn resource_response(status: StatusCode, resource: StoredResource) -> Response {
-    let etag = format!("W/\"{}\"", resource.version);
-    let mut response = (status, [(header::CONTENT_TYPE, FHIR_JSON)], resource.json).into_response();
-    if let Ok(value) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// A made-up resource (searchset, outcome, capabilities).
-fn value_response(status: StatusCode, value: &Value) -> Response {
-    let headers = [(header::CONTENT_TYPE, FHIR_JSON), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, value.to_string()).into_response()
+/// Essence of the body's media type, in lower case; empty, if none is given.
+fn media_type(headers: &HeaderMap) -> String {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }

@@ -1,15 +1,19 @@
-//! read, <https://hl7.org/fhir/R4/http.html#read>, and vread, <https://hl7.org/fhir/R4/http.html#vread>.
+//! read, <https://hl7.org/fhir/R4/http.html#read>, conditional by `If-None-Match` and `If-Modified-Since`; and vread,
+//! <https://hl7.org/fhir/R4/http.html#vread>. HEAD is the same without the body.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::code_maps::{CONCEPT_MAP, CodeMaps, read_only};
-use super::{known_type, not_served, resource_response, value_response};
+use super::code_maps::{CONCEPT_MAP, CodeMaps};
+use super::headers::is_known;
+use super::respond::{gone, not_modified};
+use super::{known_type, resource_response, value_response};
 use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::server::problem::Problem;
+use crate::store::records::StoredResource;
 use crate::web::bearer::Bearer;
 
 /// `GET /fhir/{type}/{id}`
@@ -18,6 +22,7 @@ pub(super) async fn read(
     State(here): State<Institution>,
     State(maps): State<CodeMaps>,
     Path((kind, id)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::ReadRecord)?;
     known_type(&kind)?;
@@ -27,16 +32,8 @@ pub(super) async fn read(
         return Ok(value_response(StatusCode::OK, map));
     }
     let name = format!("{kind}/{id}");
-    let found = here.store.read(move |view| view.resource(&kind, &id)).await?;
-    found.map(|resource| resource_response(StatusCode::OK, resource)).ok_or_else(|| unknown(&name))
-}
-
-/// Other methods at `/fhir/{type}/{id}`: none is served, and a code map never will be written.
-pub(super) async fn unwritten(State(maps): State<CodeMaps>, Path((kind, id)): Path<(String, String)>) -> Problem {
-    if kind == CONCEPT_MAP && maps.read(&id).is_some() {
-        return read_only(&id);
-    }
-    not_served().await
+    let found = here.store.read(move |view| view.last_version(&kind, &id)).await?.ok_or_else(|| unknown(&name))?;
+    Ok(shown(found, &headers))
 }
 
 /// `GET /fhir/{type}/{id}/_history/{version}`
@@ -44,6 +41,7 @@ pub(super) async fn vread(
     Bearer(staff): Bearer,
     State(here): State<Institution>,
     Path((kind, id, version)): Path<(String, String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::ReadRecord)?;
     known_type(&kind)?;
@@ -51,9 +49,20 @@ pub(super) async fn vread(
     // Versions beyond what the store can count are unknown, too.
     let number = version.parse::<u32>().map_err(|_| unknown(&name))?.into();
     let found = here.store.read(move |view| view.resource_version(&kind, &id, number)).await?;
-    found.map(|resource| resource_response(StatusCode::OK, resource)).ok_or_else(|| unknown(&name))
+    Ok(shown(found.ok_or_else(|| unknown(&name))?, &headers))
 }
 
-fn unknown(name: &str) -> Problem {
+fn shown(found: StoredResource, headers: &HeaderMap) -> Response {
+    if found.is_deletion() {
+        return gone(&found);
+    }
+    if is_known(headers, &found) {
+        return not_modified(&found);
+    }
+    resource_response(StatusCode::OK, found)
+}
+
+/// That there never was such a thing.
+pub(super) fn unknown(name: &str) -> Problem {
     Problem::new(Kind::NotFound, format!("{name} is not in the record"))
 }

@@ -92,12 +92,13 @@ fn entry(here: &Institution, kind: &str, id: &str, content: &Value) -> Value {
     })
 }
 
-fn form_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+/// Names and values of a query.
+pub(super) fn form_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     serde_urlencoded::from_str(query).map_err(|_| Problem::new(Kind::Malformed, "the query cannot be read"))
 }
 
 /// Reads a query, refusing what is not served.
-fn parse(kind: String, pairs: &[(String, String)]) -> Result<Search, Problem> {
+pub(super) fn parse(kind: String, pairs: &[(String, String)]) -> Result<Search, Problem> {
     let mut search = Search { kind, criteria: Vec::new(), count: PAGE, offset: 0 };
     for (name, value) in pairs {
         match name.as_str() {

@@ -8,6 +8,7 @@ mod decimal;
 mod extension;
 pub mod fold;
 mod identifiers;
+mod meaning;
 mod memo;
 mod names;
 mod results;
@@ -29,7 +30,7 @@ pub use codes::CODE_MAPPING;
 pub use convert::{Conversion, convert, fitted as fitted_unit};
 pub use extension::comparable_quantities;
 pub use fold::{fold, search_keys, variant_key};
-
+pub use meaning::Meaning;
 pub use scale::Scale;
 pub use unmapped::{Ranked, Unmapped};
 

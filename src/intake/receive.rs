@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Intake, provenance};
 use crate::clock::instant;
-use crate::harmonise::{self, HarmoniseSetting};
+use crate::harmonise::{self, HarmoniseSetting, Meaning};
 use crate::ids;
 use crate::records::accept::{self, AcceptError, Accepted, Done, NewIds, Origin};
 use crate::store::losses::LossKey;
@@ -151,6 +151,12 @@ fn enter(
         new_ids: incoming.new_ids(),
         amendments: kept.amendments.clone(),
         whole_of: None,
+        meaning: Some(Meaning {
+            catalog: intake.catalog,
+            setting: HarmoniseSetting { country: intake.setting.country, namespace: intake.setting.namespace.clone() },
+        }),
+        harmonised: true,
+        ..Origin::default()
     };
     let mut last = CommitError::Store(StoreError::Closed);
     for _ in 0..ATTEMPTS {

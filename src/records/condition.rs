@@ -2,7 +2,7 @@
 //! taken: it is the one kind that identifies.
 
 /// System and value of a condition; `None` if it is anything but one `identifier=system|value`.
-pub(super) fn identifier(query: &str) -> Option<(String, String)> {
+pub fn identifier(query: &str) -> Option<(String, String)> {
     let token = query.strip_prefix("identifier=").filter(|token| !token.contains('&'))?;
     let token = percent_decoded(token);
     let (system, value) = split_token(&token)?;

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::accept::{Accepted, Done, EntryOutcome};
+use super::accept::{Accepted, Done, EntryOutcome, Origin};
 use super::index;
 use crate::fhir::reference;
 use crate::store::records::{ResourceWrite, StoredResource};
@@ -50,7 +50,7 @@ pub(super) fn bring_over(
     accepted: &mut Accepted,
     now: &str,
     ended: &str,
-    message_id: Option<&str>,
+    origin: &Origin,
 ) -> Result<(), StoreError> {
     let written = accepted.changes.iter().rev().find_map(|change| match change {
         Change::PutResource(write) if write.resource.kind == "Patient" && write.resource.id == ended => {
@@ -78,7 +78,10 @@ pub(super) fn bring_over(
         });
         accepted.entries.push(EntryOutcome { kind: kind.clone(), id: id.clone(), version, done: Done::Updated });
         accepted.changes.push(Change::PutResource(ResourceWrite {
-            index: index::rows(&resource),
+            index: match &origin.meaning {
+                Some(meaning) => index::rows(&meaning.beside(resource.clone())),
+                None => index::rows(&resource),
+            },
             patient: reference::patient_of(&resource).map(str::to_owned),
             resource: StoredResource {
                 kind,
@@ -88,7 +91,7 @@ pub(super) fn bring_over(
                 event_time: stored.event_time,
                 json: resource.to_string(),
             },
-            message_id: message_id.map(str::to_owned),
+            message_id: origin.message_id.clone(),
         }));
     }
     Ok(())

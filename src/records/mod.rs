@@ -2,7 +2,7 @@
 
 pub mod accept;
 mod amend;
-mod condition;
+pub mod condition;
 pub mod index;
 mod merge;
 pub mod parameters;

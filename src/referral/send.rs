@@ -11,6 +11,7 @@ use crate::access::Staff;
 use crate::clock::instant;
 use crate::documents::{self, Gathered};
 use crate::exchange::{Institution, envelope};
+use crate::harmonise::Meaning;
 use crate::ids;
 use crate::store::audit::AuditEntry;
 use crate::store::peers::Peer;
@@ -31,7 +32,7 @@ pub fn send(here: &Institution, staff: &Staff, draft: &Draft) -> Result<String, 
     if is_sent(here, &referral)? {
         return Ok(referral);
     }
-    let (gathered, peer, service_name) = here.store.view(|view| read(view, draft))?;
+    let (gathered, peer, service_name) = here.store.view(|view| read(view, &here.meaning(), draft))?;
     let now = here.clock.now();
     let to = Party::peer(&peer);
     let package = package(
@@ -131,14 +132,15 @@ fn is_sent(here: &Institution, referral: &str) -> Result<bool, ReferralError> {
 }
 
 /// What the draft needs of the store: the record, an active partner, and a service it offers.
-fn read(view: &dyn View, draft: &Draft) -> Result<(Gathered, Peer, String), ReferralError> {
+fn read(view: &dyn View, meaning: &Meaning, draft: &Draft) -> Result<(Gathered, Peer, String), ReferralError> {
     let peer = view.peer(&draft.peer)?.ok_or_else(|| refuse("peer", "this institution is not a partner"))?;
     if !peer.is_active() {
         return Err(refuse("peer", "this institution is no longer a partner"));
     }
     let service = service_name(&peer, &draft.service)
         .ok_or_else(|| refuse("service", "this institution does not offer the service"))?;
-    let gathered = documents::gather(view, &draft.patient)?.ok_or_else(|| refuse("patient", "no such patient here"))?;
+    let gathered =
+        documents::gather(view, meaning, &draft.patient)?.ok_or_else(|| refuse("patient", "no such patient here"))?;
     Ok((gathered, peer, service))
 }
 

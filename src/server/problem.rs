@@ -51,6 +51,11 @@ impl Problem {
         self
     }
 
+    /// What went wrong; may hold what is for the log only, see [`Kind::fault`].
+    pub fn diagnostics(&self) -> &str {
+        &self.diagnostics
+    }
+
     /// Its kind.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -114,7 +119,10 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Gone => StatusCode::GONE,
         Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -134,8 +142,9 @@ pub fn issue_type(kind: Kind) -> &'static str {
         Kind::Forbidden => "forbidden",
         Kind::NotFound => "not-found",
         Kind::Conflict | Kind::PreconditionFailed => "conflict",
+        Kind::Gone => "deleted",
         Kind::TooLarge => "too-long",
-        Kind::UnsupportedMediaType | Kind::NotSupported => "not-supported",
+        Kind::UnsupportedMediaType | Kind::NotSupported | Kind::NotAllowed | Kind::NotAcceptable => "not-supported",
         Kind::Unprocessable => "business-rule",
         Kind::PeerFailed | Kind::Unavailable => "transient",
         Kind::Configuration | Kind::Internal => "exception",

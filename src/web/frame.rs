@@ -261,10 +261,10 @@ fn problem_key(kind: Kind) -> &'static str {
     match kind {
         Kind::Unauthenticated => "sign-in",
         Kind::Forbidden => "forbidden",
-        Kind::NotFound => "not-found",
+        Kind::NotFound | Kind::Gone => "not-found",
         Kind::Conflict | Kind::PreconditionFailed => "conflict",
         Kind::Malformed | Kind::TooLarge | Kind::UnsupportedMediaType | Kind::Unprocessable => "refused",
-        Kind::NotSupported => "not-supported",
+        Kind::NotSupported | Kind::NotAllowed | Kind::NotAcceptable => "not-supported",
         Kind::PeerFailed => "peer",
         Kind::Unavailable | Kind::Configuration | Kind::Internal => "failed",
     }

@@ -58,6 +58,7 @@ impl Node {
             identity: Arc::new(Identity::create(&folder.path().join("keys"), id, &[], now).unwrap()),
             store: Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())),
             clock: Arc::new(TestClock::new(now)),
+            catalog: watari::harmonise::builtin().unwrap(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());

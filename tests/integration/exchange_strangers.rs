@@ -44,6 +44,7 @@ fn stage() -> &'static Stage {
                 identity: identity.into(),
                 store: Handle::new(std::sync::Arc::new(SqliteStore::open(&database).unwrap())),
                 clock: std::sync::Arc::new(TestClock::new(noon())),
+                catalog: watari::harmonise::builtin().unwrap(),
             }
         };
         let (here, caller) = (institution("tokyo"), institution("toronto"));

@@ -301,7 +301,7 @@ async fn no_allergy_segment_is_no_information() {
     assert_eq!(feed.send(&message(ARRIVAL)).await.code, "AA");
     assert_eq!(site.count("AllergyIntolerance"), 0);
     let patient = site.read(|view| view.all_patients()).pop_first().unwrap();
-    let gathered = site.read(|view| documents::gather(view, &patient)).unwrap();
+    let gathered = site.read(|view| documents::gather(view, &meaning(), &patient)).unwrap();
     let mut own = OwnIds::new("test");
     let author = Party::here(&site.config.institution).organization();
     for (language, words) in [("en", "No information"), ("fr", "Aucune information"), ("ja", "情報なし")] {
@@ -317,4 +317,12 @@ async fn no_allergy_segment_is_no_information() {
             assert!(!text.contains(claim), "{claim}");
         }
     }
+}
+
+fn meaning() -> watari::harmonise::Meaning {
+    let setting = watari::harmonise::HarmoniseSetting {
+        country: watari::config::Country::Ca,
+        namespace: "https://bayview.example/fhir".to_owned(),
+    };
+    watari::harmonise::Meaning { catalog: watari::harmonise::builtin().unwrap(), setting }
 }

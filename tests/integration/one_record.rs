@@ -35,6 +35,7 @@ impl OneRecord {
             amendments: translated.amendments,
             message_id: Some(self.taken.to_string()),
             whole_of: bundle.pointer("/meta/source").and_then(Value::as_str).map(str::to_owned),
+            ..Origin::default()
         };
         let now = format!("2026-06-01T00:00:{:02}.000Z", self.taken);
         let accepted = self.store.view(|view| accept(view, &now, &bundle, &origin)).unwrap();

@@ -131,3 +131,45 @@ fn a_condition_must_be_one_identifier() {
             .unwrap();
     }
 }
+
+/// One entry that writes `resource` as a translation does.
+fn derived(resource: &Value, id: &str, condition: Option<&str>) -> Value {
+    let kind = resource["resourceType"].as_str().unwrap();
+    let request = match condition {
+        Some(condition) => json!({"method": "POST", "url": kind, "ifNoneExist": condition}),
+        None => json!({"method": "PUT", "url": format!("{kind}/{id}")}),
+    };
+    transaction(vec![json!({"fullUrl": format!("urn:uuid:{id}"), "resource": resource, "request": request})])
+}
+
+#[test]
+fn a_feed_brings_back_people_and_places_but_nothing_that_is_about_a_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let feed = Origin {
+        message_id: Some("m".to_owned()),
+        new_ids: NewIds::OfFullUrl,
+        event_time: Some("2026-01-01T00:00:00.000Z".to_owned()),
+        ..Origin::default()
+    };
+    let practitioner = json!({"resourceType": "Practitioner", "identifier": [{"system": "urn:x", "value": "1"}]});
+    let result = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/p"}});
+    let delete = |name: &str| transaction(vec![json!({"request": {"method": "DELETE", "url": name}})]);
+    for condition in [Some("identifier=urn:x|1"), None] {
+        let of_place = derived(&practitioner, "a", condition);
+        assert_eq!(enter(&store, &of_place, &feed).unwrap(), [("a".to_owned(), Done::Created)]);
+        assert_eq!(enter(&store, &delete("Practitioner/a"), &Origin::default()).unwrap()[0].1, Done::Deleted);
+        assert_eq!(enter(&store, &of_place, &feed).unwrap(), [("a".to_owned(), Done::Created)]);
+        assert_eq!(enter(&store, &of_place, &feed).unwrap(), [("a".to_owned(), Done::Unchanged)]);
+        enter(&store, &delete("Practitioner/a"), &Origin::default()).unwrap();
+    }
+    let of_patient = derived(&result, "o", None);
+    enter(&store, &of_patient, &feed).unwrap();
+    enter(&store, &delete("Observation/o"), &Origin::default()).unwrap();
+    let refused = enter(&store, &of_patient, &feed).unwrap_err();
+    assert!(refused.contains("Observation/o was deleted here"), "{refused}");
+    assert!(store.view(|view| view.resource("Observation", "o")).unwrap().is_none());
+    // By the FHIR API a person brings it back, behind its deletion.
+    assert_eq!(enter(&store, &of_patient, &Origin::default()).unwrap()[0].1, Done::Created);
+    assert_eq!(store.view(|view| view.resource("Observation", "o")).unwrap().unwrap().version, 3);
+}

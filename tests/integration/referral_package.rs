@@ -79,8 +79,11 @@ fn pack(case: &str) -> Package {
         travel: text("travel"),
         nonce: String::new(),
     };
-    let gathered =
-        store.view(|view| documents::gather(view, &draft.patient)).map_err(|e: StoreError| e).unwrap().unwrap();
+    let gathered = store
+        .view(|view| documents::gather(view, &meaning(), &draft.patient))
+        .map_err(|e: StoreError| e)
+        .unwrap()
+        .unwrap();
     package(
         &gathered,
         &Order {
@@ -212,4 +215,12 @@ fn no_information_is_not_none_known() {
     assert!(stated.get("emptyReason").is_none());
     assert_eq!(stated["entry"].as_array().unwrap().len(), 1);
     assert!(stated["text"]["div"].as_str().unwrap().contains("No known allergy"));
+}
+
+fn meaning() -> watari::harmonise::Meaning {
+    let setting = watari::harmonise::HarmoniseSetting {
+        country: watari::config::Country::Ca,
+        namespace: "https://bayview.example/fhir".to_owned(),
+    };
+    watari::harmonise::Meaning { catalog: watari::harmonise::builtin().unwrap(), setting }
 }

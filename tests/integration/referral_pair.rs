@@ -44,6 +44,7 @@ impl Side {
             identity: Arc::new(identity),
             store: Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())),
             clock: Arc::new(clock.clone()),
+            catalog: watari::harmonise::builtin().unwrap(),
         };
         Self { here, clock: clock.clone(), folder }
     }

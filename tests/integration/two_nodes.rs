@@ -79,6 +79,7 @@ impl Node {
             identity: Arc::new(identity),
             store: Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())),
             clock: Arc::new(clock.clone()),
+            catalog: watari::harmonise::builtin().unwrap(),
         };
         let (shutdown, stopped) = watch::channel(false);
         let (there, app) = (here.clone(), app(&here, &url));

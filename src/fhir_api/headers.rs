@@ -1,0 +1,125 @@
+//! Request headers that steer an interaction: `Prefer`, the conditions on versions and times.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::store::records::StoredResource;
+
+/// What the answer to a write holds (<https://hl7.org/fhir/R4/http.html#ops>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    /// The resource as it is now.
+    Representation,
+    /// Headers alone.
+    Minimal,
+    /// An OperationOutcome.
+    Outcome,
+}
+
+/// What `Prefer: return=…` asks for, if it does.
+pub(super) fn preferred(headers: &HeaderMap) -> Option<Return> {
+    preferences(headers).find_map(|(name, value)| match (name.as_str(), value.as_str()) {
+        ("return", "representation") => Some(Return::Representation),
+        ("return", "minimal") => Some(Return::Minimal),
+        ("return", "operationoutcome") => Some(Return::Outcome),
+        _ => None,
+    })
+}
+
+/// Names and values of `Prefer` (RFC 7240), in lower case.
+fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
+    let texts = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split([',', ';'])).map(|one| {
+        let (name, value) = one.split_once('=').unwrap_or((one, ""));
+        (name.trim().to_ascii_lowercase(), value.trim().trim_matches('"').to_ascii_lowercase())
+    })
+}
+
+/// A request of a bundle's entry with the conditions that the headers of a single one carry.
+pub(super) fn request(method: &str, url: &str, headers: &HeaderMap) -> Value {
+    let mut request = json!({"method": method, "url": url});
+    for (name, header) in [
+        ("ifMatch", header::IF_MATCH),
+        ("ifNoneMatch", header::IF_NONE_MATCH),
+        ("ifNoneExist", HeaderName::from_static("if-none-exist")),
+    ] {
+        if let Some(text) = headers.get(header).and_then(|value| value.to_str().ok()) {
+            request[name] = json!(text);
+        }
+    }
+    request
+}
+
+/// Whether the client has this version already: `If-None-Match` decides, and without it `If-Modified-Since`
+/// (RFC 9110 13.2.2).
+pub(super) fn is_known(headers: &HeaderMap, stored: &StoredResource) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(tags) = text(header::IF_NONE_MATCH) {
+        let own = format!("\"{}\"", stored.version);
+        return tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == own);
+    }
+    let since = text(header::IF_MODIFIED_SINCE).and_then(http_date);
+    let updated = stored.last_updated.parse::<Timestamp>().ok();
+    // The header counts in whole seconds.
+    since.zip(updated).is_some_and(|(since, updated)| updated.as_second() <= since.as_second())
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+/// The time of an update as an HTTP date.
+pub(super) fn last_modified(updated: &str) -> Option<HeaderValue> {
+    let updated: Timestamp = updated.parse().ok()?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&updated).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn the_answer_is_what_is_preferred() {
+        for (prefer, expected) in [
+            ("return=minimal", Some(Return::Minimal)),
+            ("handling=strict; return=representation", Some(Return::Representation)),
+            ("handling=strict, return=\"OperationOutcome\"", Some(Return::Outcome)),
+            ("return=everything", None),
+            ("respond-async", None),
+        ] {
+            assert_eq!(preferred(&with(&[("prefer", prefer)])), expected, "{prefer}");
+        }
+    }
+
+    #[test]
+    fn a_known_version_is_told_by_its_tag_or_its_time() {
+        let stored = StoredResource {
+            kind: "Patient".to_owned(),
+            id: "p".to_owned(),
+            version: 3,
+            last_updated: "2026-11-24T10:00:00.500Z".to_owned(),
+            event_time: None,
+            json: "{}".to_owned(),
+        };
+        let known = |pairs: &[(&'static str, &str)]| is_known(&with(pairs), &stored);
+        assert!(known(&[("if-none-match", "W/\"3\"")]));
+        assert!(known(&[("if-none-match", "W/\"1\", \"3\"")]));
+        assert!(!known(&[("if-none-match", "W/\"2\"")]));
+        assert!(known(&[("if-modified-since", "Tue, 24 Nov 2026 10:00:00 GMT")]));
+        assert!(!known(&[("if-modified-since", "Tue, 24 Nov 2026 09:59:59 GMT")]));
+        assert!(!known(&[("if-modified-since", "yesterday")]));
+        let both = [("if-none-match", "W/\"2\""), ("if-modified-since", "Tue, 24 Nov 2026 10:00:00 GMT")];
+        assert!(!known(&both), "the tag decides");
+        assert!(!known(&[]));
+        assert_eq!(last_modified(&stored.last_updated).unwrap(), "Tue, 24 Nov 2026 10:00:00 GMT");
+    }
+}

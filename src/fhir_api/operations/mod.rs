@@ -1,0 +1,66 @@
+//! Operations, <https://hl7.org/fhir/R4/operations.html>: one file each. Their parameters come in the query, or in a Parameters
+//! resource by POST.
+
+mod document;
+mod everything;
+mod expand;
+mod lookup;
+mod parameters;
+mod summary;
+mod translate;
+
+use axum::Router;
+use axum::routing::get;
+
+use super::{Api, only};
+use crate::access::Staff;
+use crate::server::problem::Problem;
+use crate::store::audit::AuditEntry;
+use crate::store::{Change, Changes};
+
+/// Name, resource type (none: of the system), and canonical definition of each operation: for the CapabilityStatement.
+pub(super) const SERVED: &[(&str, &str, &str)] = &[
+    ("CodeSystem", "lookup", "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
+    ("Composition", "document", "http://hl7.org/fhir/OperationDefinition/Composition-document"),
+    ("ConceptMap", "translate", "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
+    ("Patient", "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"),
+    ("Patient", "summary", "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"),
+    ("ValueSet", "expand", "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
+];
+
+/// The addresses of the operations.
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route(
+            "/Patient/{id}/$everything",
+            get(everything::everything).post(everything::everything).fallback(only("GET, HEAD, POST")),
+        )
+        .route("/Patient/{id}/$summary", get(summary::summary).post(summary::summary).fallback(only("GET, HEAD, POST")))
+        .route(
+            "/Composition/{id}/$document",
+            get(document::document).post(document::document).fallback(only("GET, HEAD, POST")),
+        )
+        .route(
+            "/ConceptMap/$translate",
+            get(translate::by_url).post(translate::by_url).fallback(only("GET, HEAD, POST")),
+        )
+        .route(
+            "/ConceptMap/{id}/$translate",
+            get(translate::by_id).post(translate::by_id).fallback(only("GET, HEAD, POST")),
+        )
+        .route("/ValueSet/$expand", get(expand::by_url).post(expand::by_url).fallback(only("GET, HEAD, POST")))
+        .route("/ValueSet/{id}/$expand", get(expand::by_id).post(expand::by_id).fallback(only("GET, HEAD, POST")))
+        .route("/CodeSystem/$lookup", get(lookup::lookup).post(lookup::lookup).fallback(only("GET, HEAD, POST")))
+}
+
+/// Writes down that a record was read as a whole, before it is given out.
+async fn audited(api: &Api, staff: &Staff, action: &str, target: String) -> Result<(), Problem> {
+    let entry = AuditEntry {
+        at: api.here.now(),
+        actor: staff.user.clone(),
+        action: action.to_owned(),
+        target,
+        detail: String::new(),
+    };
+    Ok(api.here.store.write(Changes::new().with(Change::Audit(entry))).await?)
+}
