@@ -4,6 +4,10 @@
 //! samples also those. `-- --memory 1000000` translates that many messages and prints the resident memory on the way.
 //! `-- FILE…` measures other files. Beside every figure stands the physical limit on the same machine in the same round:
 //! looking at every byte of the input for delimiters, and writing the very output from a finished value.
+//!
+//! What codes decide is remembered between messages, so no two messages in a row are the same: each of 1,024 is about another
+//! patient, with other identifiers, orders, values and minutes (`varied`). The figure of one message again and again stands
+//! beside it.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -15,12 +19,16 @@ use watari::translate::{Mappings, Setting, Translated, ccda, hl7v2};
 
 #[path = "ccda_document/mod.rs"]
 mod ccda_document;
+#[path = "varied/mod.rs"]
+mod varied;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measured rounds of every case; figures are their medians.
 const ROUNDS: usize = 9;
+/// Messages of a case, about as many patients.
+const PATIENTS: usize = 1024;
 /// CPU time of one round.
 const ROUND_SECONDS: f64 = 0.25;
 
@@ -36,6 +44,8 @@ struct Case {
     name: String,
     setting: Setting,
     bytes: Vec<u8>,
+    /// The same about other patients.
+    varied: Vec<Vec<u8>>,
 }
 
 fn main() {
@@ -69,28 +79,30 @@ fn case(path: &Path) -> Case {
     let is_japanese = path.to_string_lossy().contains("jahis") || path.to_string_lossy().contains("ssmix2");
     let country = if is_japanese { Country::Jp } else { Country::Ca };
     let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Case { name, setting: Setting::anonymous(country), bytes }
+    let varied = (0..PATIENTS as u64).map(|number| varied::varied(&bytes, number)).collect();
+    Case { name, setting: Setting::anonymous(country), bytes, varied }
 }
 
 /// A C-CDA document of a megabyte.
 fn document() -> Case {
     let bytes = ccda_document::document(1_000_000).into_bytes();
-    Case { name: "C-CDA of 1 MB".to_owned(), setting: Setting::anonymous(Country::Ca), bytes }
+    let varied = vec![bytes.clone()];
+    Case { name: "C-CDA of 1 MB".to_owned(), setting: Setting::anonymous(Country::Ca), bytes, varied }
 }
 
 /// What is measured: the whole way of a message but for the store. Gives the JSON text and the losses as text.
-fn translate(mappings: &Mappings, case: &Case) -> Translated {
+fn translate(mappings: &Mappings, case: &Case, bytes: &[u8]) -> Translated {
     let catalog = harmonise::builtin().expect("built-in tables");
     let setting = HarmoniseSetting { country: case.setting.country, namespace: case.setting.namespace.clone() };
-    let translate = if case.bytes.starts_with(b"<") { ccda::translate } else { hl7v2::translate };
-    let mut translated = translate(mappings, &case.setting, &case.bytes).expect("a message we translate");
+    let translate = if bytes.starts_with(b"<") { ccda::translate } else { hl7v2::translate };
+    let mut translated = translate(mappings, &case.setting, bytes).expect("a message we translate");
     let warnings = harmonise::harmonise_feed(catalog, &setting, &mut translated.bundle);
     translated.warnings.extend(warnings);
     translated
 }
 
 fn measure(mappings: &Mappings, case: &Case) {
-    let sample = translate(mappings, case);
+    let sample = translate(mappings, case, &case.bytes);
     let text = sample.bundle.to_json_text();
     let resources = text.matches("\"resourceType\"").count() - 1;
     println!(
@@ -102,23 +114,28 @@ fn measure(mappings: &Mappings, case: &Case) {
         sample.losses.totals.kept_raw,
         sample.losses.totals.dropped,
     );
-    let mut ours = || drop(black_box(translate(mappings, case).bundle.to_json_text()));
+    let whole = |bytes: &[u8]| drop(black_box(translate(mappings, case, bytes).bundle.to_json_text()));
+    let mut patients = case.varied.iter().cycle();
+    let mut ours = || patients.next().into_iter().for_each(|bytes| whole(bytes));
+    let mut same = || whole(&case.bytes);
     let mut scan = || {
         black_box(scanned(&case.bytes));
     };
     let mut write = || drop(black_box(sample.bundle.to_json_text()));
     let mut copy = || drop(black_box(copied(&text)));
-    let rounds = [count(&mut ours), count(&mut scan), count(&mut write), count(&mut copy)];
-    let mut figures: [Vec<f64>; 4] = Default::default();
+    let rounds = [count(&mut ours), count(&mut scan), count(&mut write), count(&mut copy), count(&mut same)];
+    let mut figures: [Vec<f64>; 5] = Default::default();
     for _ in 0..ROUNDS {
         figures[0].push(per_second(rounds[0], &mut ours));
         figures[1].push(per_second(rounds[1], &mut scan));
         figures[2].push(per_second(rounds[2], &mut write));
         figures[3].push(per_second(rounds[3], &mut copy));
+        figures[4].push(per_second(rounds[4], &mut same));
     }
-    let [ours, scan, write, copy] = figures.map(spread);
+    let [ours, scan, write, copy, same] = figures.map(spread);
     let limit = |write: f64| 1.0 / (1.0 / scan.0 + 1.0 / write);
     println!("  translate, harmonise, write   {:>9.0} messages per CPU-second ({:.0}-{:.0})", ours.0, ours.1, ours.2);
+    println!("  the same message every time   {:>9.0} ({:.0}-{:.0})", same.0, same.1, same.2);
     println!("  scan                          {:>9.0} ({:.0}-{:.0})", scan.0, scan.1, scan.2);
     println!("  write from a finished value   {:>9.0} ({:.0}-{:.0})", write.0, write.1, write.2);
     println!("  write from a finished text    {:>9.0} ({:.0}-{:.0})", copy.0, copy.1, copy.2);
@@ -194,7 +211,8 @@ fn hold_memory(mappings: &Mappings, cases: &[Case], count: usize) {
             println!("resident after {done} messages: {}", resident());
         }
         if let Some(case) = cases.get(done % cases.len()) {
-            drop(black_box(translate(mappings, case).bundle.to_json_text()));
+            let bytes = &case.varied[done % case.varied.len()];
+            drop(black_box(translate(mappings, case, bytes).bundle.to_json_text()));
         }
     }
 }

@@ -241,18 +241,18 @@ impl Serialize for Map {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_json::Value::deserialize(deserializer).map(shared)
+        serde_json::Value::deserialize(deserializer).map(|value| shared(value).frozen())
     }
 }
 
 impl<'de> Deserialize<'de> for Map {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let map = serde_json::Map::deserialize(deserializer)?;
-        Ok(map.into_iter().map(|(name, value)| (Text::shared(&name), shared(value))).collect())
+        Ok(map.into_iter().map(|(name, value)| (Text::shared(&name), shared(value).frozen())).collect())
     }
 }
 
-/// What is read from a file of rows goes into many resources: its texts are shared and not copied.
+/// What is read from a file of rows goes into many resources: its texts are shared and not copied, its objects frozen.
 fn shared(value: serde_json::Value) -> Value {
     match value {
         serde_json::Value::String(text) => Value::String(Text::shared(&text)),
