@@ -178,6 +178,32 @@ pub struct Mapped {
     pub target: Option<(String, Equivalence)>,
 }
 
+/// A hospital's table as a ConceptMap, its `id` made of the table's name; none of an empty table.
+pub fn of_table(name: &str, mapped: &[Mapped]) -> Option<Value> {
+    let mut groups: Vec<Value> = Vec::new();
+    for Mapped { system, code, target_system, target } in mapped {
+        let Some((target, equivalence)) = target else { continue };
+        let mut target = json!({"code": target, "equivalence": equivalence.as_str()});
+        if *equivalence == Equivalence::Narrower {
+            target["comment"] = json!("The hospital's table says no more."); // cmd-1
+        }
+        let found = element(code, vec![target]);
+        let same = |group: &&mut Value| group["source"] == *system && group["target"] == *target_system;
+        match groups.iter_mut().find(same).and_then(|group| group["element"].as_array_mut()) {
+            Some(elements) => elements.push(found),
+            None => groups.push(group(system, target_system, vec![found])),
+        }
+    }
+    let id: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(64).collect();
+    (!groups.is_empty()).then(|| {
+        json!({
+            "resourceType": "ConceptMap", "id": id, "title": name, "status": "active",
+            "description": "A table of this hospital.", "group": groups,
+        })
+    })
+}
+
 /// Reads a ConceptMap of R4. `name` is what an error calls the file. Targets that are only related or inexact are passed
 /// over: they may not stand beside a code as its meaning. `line` of an error is 0, JSON has none that helps.
 pub fn read(name: &str, resource: &Value) -> Result<Vec<Mapped>, TableError> {
@@ -230,6 +256,27 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hospitals_table_reads_back_from_the_map_it_is_written_as() {
+        let row = |code: &str, target_system: &str, target: &str, equivalence| Mapped {
+            system: "https://h.example/LAB".to_owned(),
+            code: code.to_owned(),
+            target_system: target_system.to_owned(),
+            target: Some((target.to_owned(), equivalence)),
+        };
+        let rows = [
+            row("GLU", systems::LOINC, "14749-6", Equivalence::Equivalent),
+            row("CHOL", systems::LOINC, "2093-3", Equivalence::Narrower),
+            row("GLU", systems::JLAC10, "3D010000002226101", Equivalence::Wider),
+        ];
+        let map = of_table("検査 lab_1", &rows).unwrap();
+        assert_eq!(map["id"], "---lab-1");
+        assert_eq!(map["group"].as_array().unwrap().len(), 2);
+        assert!(map["group"][0]["element"][1]["target"][0]["comment"].is_string());
+        assert_eq!(read("t", &map).unwrap(), rows);
+        assert_eq!(of_table("empty", &[]), None);
+    }
 
     #[test]
     fn the_tables_are_written_as_concept_maps() {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{TableError, concept_maps};
+use super::TableError;
+use super::concept_maps::{self, Mapped};
 
 /// Local codes and what they stand for.
 #[derive(Debug, Default)]
@@ -14,7 +15,7 @@ pub struct SiteMap {
     targets: FxHashMap<String, FxHashMap<String, Vec<Target>>>,
     /// System and code, and the system in which nothing stands for them.
     barred: Vec<(String, String, String)>,
-    /// The hospital's ConceptMaps as they were read.
+    /// The hospital's ConceptMaps as they were read, and its tables as ConceptMaps.
     resources: Vec<serde_json::Value>,
 }
 
@@ -78,14 +79,23 @@ struct Row {
 impl SiteMap {
     /// Adds a table.
     pub fn add(&mut self, table: &str, text: &str) -> Result<(), TableError> {
+        let mut mapped = Vec::new();
         for (line, row) in super::rows::<Row>(table, text)? {
             if [&row.system, &row.code, &row.target_system, &row.target_code].into_iter().any(String::is_empty) {
                 let message = "system and code are needed on both sides".to_owned();
                 return Err(TableError { table: table.to_owned(), line, message });
             }
+            mapped.push(Mapped {
+                system: row.system.clone(),
+                code: row.code.clone(),
+                target_system: row.target_system.clone(),
+                target: Some((row.target_code.clone(), row.equivalence)),
+            });
             let target = Target { system: row.target_system, code: row.target_code, equivalence: row.equivalence };
             self.put(row.system, row.code, target);
         }
+        let name = Path::new(table).file_stem().and_then(|stem| stem.to_str()).unwrap_or(table);
+        self.resources.extend(concept_maps::of_table(name, &mapped));
         Ok(())
     }
 
@@ -143,7 +153,7 @@ impl SiteMap {
         self.barred.iter().any(|(own, own_code, target)| own == system && own_code == code && target == target_system)
     }
 
-    /// The hospital's ConceptMaps.
+    /// The hospital's ConceptMaps, and its tables as such.
     pub fn resources(&self) -> &[serde_json::Value] {
         &self.resources
     }

@@ -61,14 +61,19 @@ fn code_maps_are_exported_with_the_hospitals_own() {
     let site = Site::japan("tokyo");
     let map = json!({"resourceType": "ConceptMap", "id": "own", "status": "active", "group": []});
     site.write("maps/own.json", map.to_string().as_bytes());
+    let table =
+        format!("system,code,target_system,target_code,equivalence\n{LAB},GLU,http://loinc.org,14749-6,equivalent\n");
+    site.write("maps/ward.csv", table.as_bytes());
     let site = site.with(|config| config.intake.code_maps = vec!["maps".into()]);
     let bundle = site.run(&["codes", "export"]).good();
     let ids: Vec<_> = bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]["id"]).collect();
-    assert_eq!(ids, ["jlac10-to-loinc", "loinc-to-jlac10", "drugs-to-atc", "icd-10-editions-to-icd-10", "own"]);
+    assert_eq!(ids, ["jlac10-to-loinc", "loinc-to-jlac10", "drugs-to-atc", "icd-10-editions-to-icd-10", "own", "ward"]);
+    let ward = &bundle["entry"][5]["resource"]["group"][0];
+    assert_eq!((&ward["source"], &ward["element"][0]["target"][0]["code"]), (&json!(LAB), &json!("14749-6")));
     let out = site.path().join("out");
     let written = site.run(&["codes", "export", "--out", out.to_str().unwrap()]).good();
-    assert_eq!(written["written"].as_array().unwrap().len(), 5);
-    assert!(out.join("ConceptMap-own.json").exists());
+    assert_eq!(written["written"].as_array().unwrap().len(), 6);
+    assert!(out.join("ConceptMap-own.json").exists() && out.join("ConceptMap-ward.json").exists());
 
     site.write("maps/broken.json", b"{");
     site.run(&["codes", "export"]).refused(2, "broken.json");
