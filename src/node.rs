@@ -23,7 +23,8 @@ use crate::intake::{Intake, mllp};
 use crate::referral::delivered::Delivered;
 use crate::routes;
 use crate::server::{listen, outside};
-use crate::store::{Handle, sqlite::SqliteStore};
+use crate::store::sealing::MasterSource;
+use crate::store::{Handle, care, sqlite::SqliteStore};
 use crate::translate::{Mappings, Setting};
 use crate::web::PageState;
 
@@ -140,7 +141,8 @@ impl Parts {
             let told = "store.postgres: this release keeps no record on PostgreSQL yet; remove the section";
             return Err(crate::store::StoreError::Settings(told.to_owned()).into());
         }
-        let store = Handle::new(Arc::new(SqliteStore::open(&config.store.database())?));
+        let store =
+            Handle::new(Arc::new(SqliteStore::open_with(&config.store.database(), MasterSource::of(&config.store))?));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let intake = Intake {
             store: store.clone(),
@@ -209,6 +211,8 @@ impl Node {
         }
         let filing = filing::worker::run(node.parts.here.clone(), stop.clone());
         node.run("the filing into local systems", filing);
+        let store = node.parts.here.store.clone();
+        node.run("the care of the store", care::run(store, stop.clone()));
         node.deliver(stop);
         Ok(node)
     }

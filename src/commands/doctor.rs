@@ -11,6 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exchange::identity::{self, Identity};
 use crate::harmonise;
+use crate::store::sealing::MasterSource;
 use crate::store::{Handle, sqlite::SqliteStore};
 use crate::translate::Mappings;
 
@@ -161,7 +162,8 @@ fn database(config: &Config) -> Finding {
     if !path.exists() {
         return bad("database", format!("{} does not exist; run `watari init`", path.display()));
     }
-    let health = SqliteStore::open(&path).and_then(|store| Handle::new(Arc::new(store)).health());
+    let health = SqliteStore::open_with(&path, MasterSource::of(&config.store))
+        .and_then(|store| Handle::new(Arc::new(store)).health());
     match health {
         Ok(health) => good("database", format!("schema {}, {} KiB", health.schema_version, health.bytes / 1024)),
         Err(error) => bad("database", error.to_string()),

@@ -11,6 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Country};
 use crate::exchange::identity::Identity;
 use crate::node;
+use crate::store::sealing::{MASTER_KEY, MasterSource};
 use crate::store::{Handle, sqlite::SqliteStore};
 
 /// The commented configuration that a new node starts from.
@@ -48,7 +49,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let clock = SystemClock;
     let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let identity = Identity::create(&args.data.join("keys"), &config.institution.id, &hosts, clock.now())?;
-    drop(Handle::new(Arc::new(SqliteStore::open(&args.data.join("watari.db"))?)));
+    let database = args.data.join("watari.db");
+    drop(Handle::new(Arc::new(SqliteStore::open_with(&database, MasterSource::beside(&database))?)));
     std::fs::write(&config_path, text)
         .map_err(|error| Failure::failed(format!("{}: {error}", config_path.display())))?;
     tell(context, args, &config_path, &identity);
@@ -60,14 +62,17 @@ fn tell(context: &Context, args: &Args, config_path: &Path, identity: &Identity)
         "institution": identity.institution(),
         "config": config_path,
         "keys": args.data.join("keys"),
+        "master_key": args.data.join("keys").join(MASTER_KEY),
         "database": args.data.join("watari.db"),
         "fingerprint": identity.certificate_sha256(),
     });
     let text = format!(
-        "Wrote {config}\n  keys         {keys}\n  database     {database}\n  fingerprint  {fingerprint}\n\n\
+        "Wrote {config}\n  keys         {keys}\n  master key   {master}\n  database     {database}\n  fingerprint  {fingerprint}\n\n\
+         Copy the master key to a safe place apart from the backups: without it what was received cannot be read.\n\
          Next: read the configuration, then\n  watari serve  --config {config}\n  watari doctor --config {config}",
         config = config_path.display(),
         keys = args.data.join("keys").display(),
+        master = args.data.join("keys").join(MASTER_KEY).display(),
         database = args.data.join("watari.db").display(),
         fingerprint = identity.certificate_sha256(),
     );

@@ -9,6 +9,7 @@ mod doctor;
 mod filing;
 mod import;
 mod init;
+mod key;
 mod mapping;
 mod messages;
 mod peer;
@@ -84,6 +85,8 @@ enum Verb {
     Cohort(cohort::Args),
     /// Print a bearer token for scripts and local systems.
     Token(token::Args),
+    /// Rotate the keys that what is kept is sealed under.
+    Key(key::Args),
     /// Check certificates, clock, ports, disk, database, mappings.
     Doctor(doctor::Args),
     #[command(external_subcommand)]
@@ -151,6 +154,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Codes(args) => codes::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
+        Verb::Key(args) => key::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Other(words) => Err(other(&words)),
     };

@@ -98,6 +98,7 @@ impl Config {
         config
             .institution
             .check()
+            .and_then(|()| config.store.check())
             .and_then(|()| config.cohort.check())
             .and_then(|()| config.mllp.check())
             .and_then(|()| config.filing.check())
@@ -112,7 +113,7 @@ impl Config {
             }
         };
         resolve(&mut self.store.data);
-        self.store.keys.iter_mut().for_each(resolve);
+        [&mut self.store.keys, &mut self.store.master_key_file].into_iter().flatten().for_each(resolve);
         if let Some(postgres) = &mut self.store.postgres {
             [&mut postgres.password_file, &mut postgres.authority].into_iter().flatten().for_each(resolve);
         }

@@ -12,6 +12,10 @@ pub struct StoreConfig {
     pub data: PathBuf,
     /// Folder of private keys and certificate; absent: `keys` in the data folder.
     pub keys: Option<PathBuf>,
+    /// File of the master key; absent: `master.key` in the keys folder, made with a new database.
+    pub master_key_file: Option<PathBuf>,
+    /// Program and arguments that print the master key, instead of a file.
+    pub master_key_command: Vec<String>,
     /// A PostgreSQL database shared by several replicas; absent: the SQLite file in the data folder.
     pub postgres: Option<PostgresConfig>,
 }
@@ -56,11 +60,25 @@ impl Default for PostgresConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { data: PathBuf::from("var"), keys: None, postgres: None }
+        Self {
+            data: PathBuf::from("var"),
+            keys: None,
+            master_key_file: None,
+            master_key_command: Vec::new(),
+            postgres: None,
+        }
     }
 }
 
 impl StoreConfig {
+    /// One source of the master key at most.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.master_key_file.is_some() && !self.master_key_command.is_empty() {
+            true => Err("[store] has both master_key_file and master_key_command; name one".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     /// The SQLite file.
     pub fn database(&self) -> PathBuf {
         self.data.join("watari.db")

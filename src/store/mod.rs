@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod care;
 pub mod cohorts;
 pub mod deliveries;
 pub mod filings;
@@ -16,6 +17,7 @@ pub mod peers;
 pub mod postgres;
 pub mod records;
 pub mod referrals;
+pub mod sealing;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -52,6 +54,22 @@ pub trait Store: Send + Sync {
 
     /// Whether the store can read and write, and how large it is.
     fn health(&self) -> Result<Health, StoreError>;
+
+    /// Brings up to `limit` sealed values under the present data key, in one small commit; see [`sealing`]. What is left of
+    /// earlier keys is removed when nothing needs it. Safe to stop at any time.
+    fn reseal(&self, _limit: usize) -> Result<Resealed, StoreError> {
+        Ok(Resealed { values: 0, done: true })
+    }
+
+    /// Makes a new data key, under which everything is sealed from now on; gives its number.
+    fn rotate_data_key(&self) -> Result<u32, StoreError> {
+        Err(sealing::SealError::NotHere.into())
+    }
+
+    /// Wraps all data keys under the master key of `new`, which must be there; gives its id.
+    fn rewrap_data_keys(&self, _new: &sealing::MasterSource) -> Result<String, StoreError> {
+        Err(sealing::SealError::NotHere.into())
+    }
 }
 
 /// What one act writes, and what must still hold for it to be written.
@@ -364,6 +382,15 @@ pub enum Change {
     Audit(audit::AuditEntry),
 }
 
+/// What one step of sealing anew did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Values sealed anew.
+    pub values: u64,
+    /// Nothing is left to do.
+    pub done: bool,
+}
+
 /// State of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -374,7 +401,7 @@ pub struct Health {
 }
 
 /// The store could not do its work; the cause is for the log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database refused or broke.
     #[error("the store failed: {0}")]
@@ -390,6 +417,24 @@ pub enum StoreError {
     /// The store's settings cannot be used.
     #[error("{0}")]
     Settings(String),
+    /// Another process holds the database; the wait for it was bounded.
+    #[error("the database is locked by another process; nothing was written, try again")]
+    Locked,
+    /// No room on the disk.
+    #[error("the disk of the database is full; nothing was written. Make room: the node goes on by itself")]
+    Full,
+    /// The file or its disk takes no writes.
+    #[error("the database cannot be written: its file, folder or disk is read-only")]
+    ReadOnly,
+    /// The disk failed in a write: what the system says it wrote may not be there.
+    #[error("the disk of the database failed: {0}")]
+    Disk(String),
+    /// The file is damaged.
+    #[error("the database is damaged ({0}); restore a backup with `watari restore`")]
+    Damaged(String),
+    /// A value cannot be sealed or opened.
+    #[error(transparent)]
+    Sealing(#[from] sealing::SealError),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -398,7 +443,14 @@ pub enum StoreError {
 impl Classified for StoreError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Database(_) | Self::Closed => Kind::Unavailable,
+            Self::Database(_)
+            | Self::Locked
+            | Self::Full
+            | Self::ReadOnly
+            | Self::Disk(_)
+            | Self::Damaged(_)
+            | Self::Closed => Kind::Unavailable,
+            Self::Sealing(error) => error.kind(),
             Self::NewerSchema { .. } | Self::Settings(_) => Kind::Configuration,
         }
     }
@@ -460,6 +512,21 @@ impl Handle {
     /// See [`Store::health`]. Blocks.
     pub fn health(&self) -> Result<Health, StoreError> {
         self.0.health()
+    }
+
+    /// See [`Store::reseal`]. Blocks.
+    pub fn reseal(&self, limit: usize) -> Result<Resealed, StoreError> {
+        self.0.reseal(limit)
+    }
+
+    /// See [`Store::rotate_data_key`]. Blocks.
+    pub fn rotate_data_key(&self) -> Result<u32, StoreError> {
+        self.0.rotate_data_key()
+    }
+
+    /// See [`Store::rewrap_data_keys`]. Blocks.
+    pub fn rewrap_data_keys(&self, new: &sealing::MasterSource) -> Result<String, StoreError> {
+        self.0.rewrap_data_keys(new)
     }
 
     /// Reads from async code, on a blocking thread.

@@ -47,9 +47,13 @@ fn hospital() -> Site {
 /// New keys, made at another time.
 fn keys_made_days_ago(site: &Site, days: i64) {
     let keys = site.path().join("keys");
+    let master = std::fs::read(keys.join("master.key")).unwrap();
     std::fs::remove_dir_all(&keys).unwrap();
     let then = SystemClock.now().checked_sub(SignedDuration::from_hours(24 * days)).unwrap();
     Identity::create(&keys, "bayview", &["localhost".to_owned()], then).unwrap();
+    site.write("keys/master.key", &master);
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(keys.join("master.key"), owner_only).unwrap();
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn database_and_disk() {
     }
     only(&site, "database", "error", "watari init");
     site.write("watari.db", &[b'x'; 8192]);
-    only(&site, "database", "error", "store failed");
+    only(&site, "database", "error", "database is damaged");
     // The data folder is a file: nothing can be written into it.
     let file = site.write("a-file", b"");
     let keys = site.path().join("keys");

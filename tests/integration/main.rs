@@ -70,6 +70,7 @@ mod referral_refused;
 mod referral_store;
 mod referral_story;
 mod referral_update;
+mod sealing;
 mod ssmix2_orders;
 mod stopping;
 mod store_contract;

@@ -3,21 +3,29 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Snapshot;
+use super::seals::{self, Seals};
 use crate::store::StoreError;
 use crate::store::deliveries::{Claim, Delivery, DeliveryView, SeenMessage};
+use crate::store::sealing::{OVERHEAD, Place, Ring};
 
 const COLUMNS: &str = "message_id, peer, stream, path, content_type, purpose, body, body_sha256, signature, status, created_at, \
-                       next_attempt_at, attempts, last_error, receipt, delivered_at";
+                       next_attempt_at, attempts, last_error, receipt, delivered_at, body_key";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+fn body<'a>(table: &'static str, row: &'a [&'a str]) -> Place<'a> {
+    Place { table, row, column: "body" }
+}
+
+fn read(connection: &Connection, ring: &Ring, row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let message_id: String = row.get(0)?;
+    let bytes = seals::open(connection, ring, body("delivery", &[&message_id]), row.get(16)?, row.get(6)?)?;
     Ok(Delivery {
-        message_id: row.get(0)?,
+        message_id,
         peer: row.get(1)?,
         stream: row.get(2)?,
         path: row.get(3)?,
         content_type: row.get(4)?,
         purpose: row.get(5)?,
-        body: row.get(6)?,
+        body: bytes,
         body_sha256: row.get(7)?,
         signature: row.get(8)?,
         status: row.get(9)?,
@@ -30,10 +38,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-pub(super) fn queue(connection: &Connection, delivery: &Delivery) -> rusqlite::Result<()> {
+pub(super) fn queue(connection: &Connection, seals: &Seals<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
+    let sealed = seals.seal(body("delivery", &[&delivery.message_id]), &delivery.body)?;
     connection
         .prepare_cached(&format!(
-            "INSERT INTO delivery ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+            "INSERT INTO delivery ({COLUMNS})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         ))?
         .execute(params![
             delivery.message_id,
@@ -42,7 +52,7 @@ pub(super) fn queue(connection: &Connection, delivery: &Delivery) -> rusqlite::R
             delivery.path,
             delivery.content_type,
             delivery.purpose,
-            delivery.body,
+            sealed.bytes,
             delivery.body_sha256,
             delivery.signature,
             delivery.status,
@@ -51,7 +61,8 @@ pub(super) fn queue(connection: &Connection, delivery: &Delivery) -> rusqlite::R
             delivery.attempts,
             delivery.last_error,
             delivery.receipt,
-            delivery.delivered_at
+            delivery.delivered_at,
+            sealed.key
         ])?;
     Ok(())
 }
@@ -59,7 +70,7 @@ pub(super) fn queue(connection: &Connection, delivery: &Delivery) -> rusqlite::R
 /// Leases due deliveries. Messages of one stream leave in the order they were committed: a message is not claimed while
 /// an older one of its stream is still waiting, so that an update never overtakes the referral it belongs to. Those due
 /// longest come first, and one peer has at most a few under lease.
-pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Delivery>> {
+pub(super) fn claim(connection: &Connection, seals: &Seals<'_>, claim: &Claim) -> rusqlite::Result<Vec<Delivery>> {
     let sql = format!(
         "WITH busy AS (
              SELECT peer, COUNT(*) AS leased FROM delivery WHERE status = 'queued' AND lease_until > ?3 GROUP BY peer),
@@ -71,15 +82,15 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<
              AND NOT EXISTS (SELECT 1 FROM delivery older WHERE older.peer = d.peer AND older.stream = d.stream
                              AND older.status = 'queued' AND older.rowid < d.rowid))
          UPDATE delivery SET lease = ?1, attempts = attempts + 1,
-                lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', ?2, '+' || (length(body) / ?6) || ' seconds')
+                lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', ?2, '+' || ((length(body) - CASE WHEN body_key > 0 THEN ?7 ELSE 0 END) / ?6) || ' seconds')
          WHERE message_id IN (SELECT message_id FROM due WHERE turn <= ?5 ORDER BY next_attempt_at, place LIMIT ?4)
          RETURNING {COLUMNS}"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let [limit, per_peer] = [claim.limit, claim.per_peer].map(|most| i64::try_from(most).unwrap_or(i64::MAX));
     let bytes_per_second = i64::try_from(claim.bytes_per_second.max(1)).unwrap_or(i64::MAX);
-    let values = params![claim.lease, claim.lease_until, claim.now, limit, per_peer, bytes_per_second];
-    statement.query_map(values, read)?.collect()
+    let values = params![claim.lease, claim.lease_until, claim.now, limit, per_peer, bytes_per_second, OVERHEAD];
+    statement.query_map(values, |row| read(connection, seals.ring(), row))?.collect()
 }
 
 pub(super) fn lease_held(connection: &Connection, message_id: &str, lease: &str) -> rusqlite::Result<bool> {
@@ -126,20 +137,22 @@ pub(super) fn not_seen(connection: &Connection, peer: &str, message_id: &str) ->
         .query_row([peer, message_id], |row| row.get(0))
 }
 
-pub(super) fn put_seen(connection: &Connection, seen: &SeenMessage) -> rusqlite::Result<()> {
+pub(super) fn put_seen(connection: &Connection, seals: &Seals<'_>, seen: &SeenMessage) -> rusqlite::Result<()> {
+    let sealed = seals.seal(body("seen_message", &[&seen.peer, &seen.message_id]), &seen.body)?;
     connection
         .prepare_cached(
-            "INSERT INTO seen_message (peer, message_id, body_sha256, body, signature, receipt, received_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO seen_message (peer, message_id, body_sha256, body, signature, receipt, received_at, body_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             seen.peer,
             seen.message_id,
             seen.body_sha256,
-            seen.body,
+            sealed.bytes,
             seen.signature,
             seen.receipt,
-            seen.received_at
+            seen.received_at,
+            sealed.key
         ])?;
     Ok(())
 }
@@ -164,14 +177,20 @@ pub(super) fn use_token(connection: &Connection, peer: &str, jti: &str, expires_
 impl DeliveryView for Snapshot<'_> {
     fn delivery(&self, message_id: &str) -> Result<Option<Delivery>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM delivery WHERE message_id = ?1");
-        Ok(self.connection.prepare_cached(&sql)?.query_row([message_id], read).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([message_id], |row| read(self.connection, self.ring, row))
+            .optional()?)
     }
 
     fn deliveries(&self, status: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
-        let columns = COLUMNS.replace(" body,", " x'' AS body,");
+        let columns = COLUMNS.replace(" body,", " x'' AS body,").replace("body_key", "0");
         let sql = format!("SELECT {columns} FROM delivery WHERE status = ?1 ORDER BY rowid LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![status, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+        let rows = statement.query_map(params![status, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            read(self.connection, self.ring, row)
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -179,15 +198,19 @@ impl DeliveryView for Snapshot<'_> {
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT peer, message_id, body_sha256, body, signature, receipt, received_at FROM seen_message
+                "SELECT peer, message_id, body_sha256, body, signature, receipt, received_at, body_key
+                 FROM seen_message
                  WHERE peer = ?1 AND message_id = ?2",
             )?
             .query_row([peer, message_id], |row| {
+                let row_key = [peer, message_id];
+                let place = body("seen_message", &row_key);
+                let bytes = seals::open(self.connection, self.ring, place, row.get(7)?, row.get(3)?)?;
                 Ok(SeenMessage {
                     peer: row.get(0)?,
                     message_id: row.get(1)?,
                     body_sha256: row.get(2)?,
-                    body: row.get(3)?,
+                    body: bytes,
                     signature: row.get(4)?,
                     receipt: row.get(5)?,
                     received_at: row.get(6)?,

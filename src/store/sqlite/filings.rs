@@ -3,8 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Snapshot;
+use super::seals::{self, Seals};
 use crate::store::StoreError;
 use crate::store::filings::{Filing, FilingView};
+use crate::store::sealing::Place;
 
 const COLUMNS: &str = "id, destination, referral, kind, control_id, path, status, created_at, next_attempt_at, attempts, \
                        last_error, answer, filed_at";
@@ -28,11 +30,24 @@ fn read(row: &Row<'_>, body: Vec<u8>) -> rusqlite::Result<Filing> {
     })
 }
 
+fn body<'a>(id: &'a [&'a str]) -> Place<'a> {
+    Place { table: "filing", row: id, column: "body" }
+}
+
+/// A row with its body and the number of its key behind the columns.
+fn read_whole(snapshot: &Snapshot<'_>, row: &Row<'_>) -> rusqlite::Result<Filing> {
+    let id: String = row.get(0)?;
+    let opened = seals::open(snapshot.connection, snapshot.ring, body(&[&id]), row.get(14)?, row.get(13)?)?;
+    read(row, opened)
+}
+
 /// The same news again changes nothing.
-pub(super) fn queue(connection: &Connection, filing: &Filing) -> rusqlite::Result<()> {
+pub(super) fn queue(connection: &Connection, seals: &Seals<'_>, filing: &Filing) -> rusqlite::Result<()> {
+    let sealed = seals.seal(body(&[&filing.id]), &filing.body)?;
     connection
         .prepare_cached(&format!(
-            "INSERT INTO filing ({COLUMNS}, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+            "INSERT INTO filing ({COLUMNS}, body, body_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
              ON CONFLICT (id) DO NOTHING"
         ))?
         .execute(params![
@@ -49,7 +64,8 @@ pub(super) fn queue(connection: &Connection, filing: &Filing) -> rusqlite::Resul
             filing.last_error,
             filing.answer,
             filing.filed_at,
-            filing.body
+            sealed.bytes,
+            sealed.key
         ])?;
     Ok(())
 }
@@ -107,8 +123,8 @@ pub(super) fn give_up(connection: &Connection, id: &str, error: &str, answer: Op
 
 impl FilingView for Snapshot<'_> {
     fn filing(&self, id: &str) -> Result<Option<Filing>, StoreError> {
-        let sql = format!("SELECT {COLUMNS}, body FROM filing WHERE id = ?1");
-        Ok(self.connection.prepare_cached(&sql)?.query_row([id], |row| read(row, row.get(13)?)).optional()?)
+        let sql = format!("SELECT {COLUMNS}, body, body_key FROM filing WHERE id = ?1");
+        Ok(self.connection.prepare_cached(&sql)?.query_row([id], |row| read_whole(self, row)).optional()?)
     }
 
     fn filings(&self, status: &str, limit: usize) -> Result<Vec<Filing>, StoreError> {
@@ -128,12 +144,12 @@ impl FilingView for Snapshot<'_> {
 
     fn filings_due(&self, now: &str) -> Result<Vec<Filing>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, body FROM filing WHERE position IN
+            "SELECT {COLUMNS}, body, body_key FROM filing WHERE position IN
                  (SELECT MIN(position) FROM filing WHERE status = 'queued' GROUP BY destination)
              AND next_attempt_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1) ORDER BY position"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([now], |row| read(row, row.get(13)?))?;
+        let rows = statement.query_map([now], |row| read_whole(self, row))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -58,9 +58,13 @@ mod tests {
                 .unwrap();
         }
         super::super::migrate::migrate(&mut connection).unwrap();
-        let totals = Snapshot { connection: &connection, words: &Default::default() }
-            .loss_totals(&LossFilter::default())
-            .unwrap();
+        let totals = Snapshot {
+            connection: &connection,
+            words: &Default::default(),
+            ring: &crate::store::sqlite::readers::tests::ring(),
+        }
+        .loss_totals(&LossFilter::default())
+        .unwrap();
         let told: Vec<(&str, &str, u64)> =
             totals.iter().map(|total| (total.field.as_str(), total.reason.as_str(), total.seen)).collect();
         assert_eq!(told, [("PID-5", "", 2), ("PID-5.7", "r", 4)]);

@@ -3,9 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::numbers::Numbers;
+use super::seals::{self, Seals};
 use super::{Snapshot, reports};
 use crate::store::StoreError;
 use crate::store::messages::{MessageCounts, MessageFilter, MessageRecord, MessageStatus, MessageView, SeenFile};
+use crate::store::sealing::Place;
 
 const COLUMNS: &str = "id, channel, source, kind, control_id, received_at, sha256, status, reason, losses, resources, \
                        patient";
@@ -29,7 +31,17 @@ fn read(connection: &Connection, row: &Row<'_>, raw: Vec<u8>) -> rusqlite::Resul
     })
 }
 
-pub(super) fn record(connection: &Connection, numbers: &mut Numbers, message: &MessageRecord) -> rusqlite::Result<()> {
+fn raw<'a>(id: &'a [&'a str]) -> Place<'a> {
+    Place { table: "message", row: id, column: "raw" }
+}
+
+pub(super) fn record(
+    connection: &Connection,
+    seals: &Seals<'_>,
+    numbers: &mut Numbers,
+    message: &MessageRecord,
+) -> rusqlite::Result<()> {
+    let sealed = seals.seal(raw(&[&message.id]), &message.raw)?;
     let losses = match &message.losses {
         Some(losses) => Some(reports::compact(connection, numbers, losses)?),
         None => None,
@@ -37,7 +49,8 @@ pub(super) fn record(connection: &Connection, numbers: &mut Numbers, message: &M
     connection
         .prepare_cached(
             "INSERT INTO message (id, channel, source, kind, control_id, received_at, raw, sha256, status, reason,
-             losses, resources, patient) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             losses, resources, patient, raw_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             message.id,
@@ -46,13 +59,14 @@ pub(super) fn record(connection: &Connection, numbers: &mut Numbers, message: &M
             message.kind,
             message.control_id,
             message.received_at,
-            message.raw,
+            sealed.bytes,
             message.sha256,
             message.status.as_str(),
             message.reason,
             losses,
             message.resources,
-            message.patient
+            message.patient,
+            sealed.key
         ])?;
     Ok(())
 }
@@ -68,11 +82,14 @@ pub(super) fn saw_file(connection: &Connection, file: &SeenFile) -> rusqlite::Re
 
 impl MessageView for Snapshot<'_> {
     fn message(&self, id: &str) -> Result<Option<MessageRecord>, StoreError> {
-        let sql = format!("SELECT {COLUMNS}, raw FROM message WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS}, raw, raw_key FROM message WHERE id = ?1");
         let found = self
             .connection
             .prepare_cached(&sql)?
-            .query_row([id], |row| read(self.connection, row, row.get(12)?))
+            .query_row([id], |row| {
+                let opened = seals::open(self.connection, self.ring, raw(&[id]), row.get(13)?, row.get(12)?)?;
+                read(self.connection, row, opened)
+            })
             .optional()?;
         Ok(found)
     }

@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     sql(include_str!("../../../schemas/sqlite/0004_losses.sql")),
     sql(include_str!("../../../schemas/sqlite/0005_seen_files.sql")),
     Migration { sql: include_str!("../../../schemas/sqlite/0006_numbers.sql"), then: Some(super::renumber::run) },
+    sql(include_str!("../../../schemas/sqlite/0007_sealing.sql")),
 ];
 
 /// The schema version of the file (`PRAGMA user_version`).
@@ -74,7 +75,11 @@ mod tests {
             .unwrap();
         migrate(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap() as usize, MIGRATIONS.len());
-        let snapshot = crate::store::sqlite::Snapshot { connection: &connection, words: &Default::default() };
+        let snapshot = crate::store::sqlite::Snapshot {
+            connection: &connection,
+            words: &Default::default(),
+            ring: &crate::store::sqlite::readers::tests::ring(),
+        };
         use crate::store::records::RecordView as _;
         for number in [1, 2] {
             let found = snapshot.resource_version("Patient", "p", number).unwrap().unwrap();

@@ -6,6 +6,7 @@ mod audit;
 mod cohorts;
 mod deliveries;
 mod facts;
+mod faults;
 mod filings;
 mod history;
 mod keys;
@@ -19,14 +20,18 @@ mod records;
 mod referrals;
 mod renumber;
 mod reports;
+mod reseal;
+mod seals;
 mod search;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Changes, CommitError, Health, Store, StoreError, View, deliveries as rows};
+use super::sealing::{MasterKey, MasterSource, Ring};
+use super::{Changes, CommitError, Health, Resealed, Store, StoreError, View, deliveries as rows};
 
 /// Pages in memory of a reading connection, negative KiB as SQLite wants it.
 const READER_CACHE: i64 = -4096;
@@ -38,13 +43,22 @@ const CHECKPOINT_PAGES: i64 = 16_384;
 
 /// A SQLite database file.
 pub struct SqliteStore {
+    path: PathBuf,
+    ring: Arc<Ring>,
     readers: readers::Readers,
     writer: writer::Writer,
+    resealing: Mutex<reseal::Resealing>,
 }
 
 impl SqliteStore {
-    /// Opens the file, creating it and its folder if missing, and brings the schema up to date.
+    /// As [`SqliteStore::open_with`], with the master key where a node without settings has it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, MasterSource::beside(path))
+    }
+
+    /// Opens the file, creating it and its folder if missing, and brings the schema up to date. Without the master key that
+    /// the database was sealed with nothing is opened.
+    pub fn open_with(path: &Path, master: MasterSource) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| StoreError::Database(format!("{}: {error}", folder.display())))?;
@@ -52,11 +66,18 @@ impl SqliteStore {
         create_private(path)?;
         let mut connection = connect(path)?;
         migrate::migrate(&mut connection)?;
+        let ring = Arc::new(unlock(&mut connection, master)?);
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         // What undoes one statement is kept in memory.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        Ok(Self { readers: readers::Readers::new(path), writer: writer::Writer::start(connection)? })
+        Ok(Self {
+            path: path.to_path_buf(),
+            readers: readers::Readers::new(path, Arc::clone(&ring)),
+            writer: writer::Writer::start(connection, Arc::clone(&ring))?,
+            resealing: Mutex::new(reseal::Resealing::new(path)),
+            ring,
+        })
     }
 }
 
@@ -88,12 +109,46 @@ impl Store for SqliteStore {
         self.writer.commit(Changes::new()).map_err(|error| StoreError::Database(error.to_string()))?;
         Ok(health)
     }
+
+    fn reseal(&self, limit: usize) -> Result<Resealed, StoreError> {
+        self.resealing.lock().unwrap_or_else(PoisonError::into_inner).step(&self.ring, limit.max(1))
+    }
+
+    fn rotate_data_key(&self) -> Result<u32, StoreError> {
+        let mut connection = connect(&self.path)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let number = seals::present_number(&transaction)? + 1;
+        seals::add_like_last(&transaction, &self.ring, number)?;
+        transaction.commit()?;
+        Ok(number)
+    }
+
+    fn rewrap_data_keys(&self, new: &MasterSource) -> Result<String, StoreError> {
+        let new = MasterKey::load(new, false)?;
+        let mut connection = connect(&self.path)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        seals::rewrap(&transaction, &self.ring, &new)?;
+        transaction.commit()?;
+        Ok(new.id().to_owned())
+    }
+}
+
+/// Reads the master key and proves that it opens what is there; the first data key of a new database is made.
+fn unlock(connection: &mut Connection, source: MasterSource) -> Result<Ring, StoreError> {
+    // Asked before the lock is taken: a command may take its time.
+    let master = MasterKey::load(&source, seals::present_number(connection)? == 0)?;
+    let ring = Ring::new(source, master);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    seals::establish(&transaction, &ring)?;
+    transaction.commit()?;
+    Ok(ring)
 }
 
 /// One consistent reading.
 struct Snapshot<'a> {
     connection: &'a Connection,
     words: &'a numbers::Words,
+    ring: &'a Ring,
 }
 
 impl View for Snapshot<'_> {}
@@ -120,10 +175,4 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "cache_size", READER_CACHE)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.to_string())
-    }
 }

@@ -1,13 +1,14 @@
 //! A pool of read connections, opened on demand and kept.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
 use super::Snapshot;
 use super::numbers::Words;
 use crate::store::StoreError;
+use crate::store::sealing::Ring;
 
 /// Connections kept for reuse; more may be open at once under load and are closed after use.
 const KEPT: usize = 4;
@@ -15,6 +16,7 @@ const KEPT: usize = 4;
 /// The pool.
 pub(super) struct Readers {
     path: PathBuf,
+    ring: Arc<Ring>,
     idle: Mutex<Vec<Reader>>,
 }
 
@@ -24,8 +26,8 @@ struct Reader {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(path: &Path, ring: Arc<Ring>) -> Self {
+        Self { ring, path: path.to_path_buf(), idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs `read` inside one read transaction, so that all it sees is one snapshot.
@@ -41,12 +43,25 @@ impl Readers {
         };
         let Reader { connection, words } = &reader;
         connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
-        let result = read(&Snapshot { connection, words });
+        let result = read(&Snapshot { connection, words, ring: &self.ring });
         connection.prepare_cached("COMMIT")?.execute([])?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < KEPT {
             idle.push(reader);
         }
         result
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::store::sealing::{MasterKey, MasterSource, Ring};
+
+    /// A ring with a master key of its own, for a database in memory.
+    pub(in crate::store::sqlite) fn ring() -> Ring {
+        let folder = tempfile::tempdir().unwrap();
+        let source = MasterSource::beside(&folder.path().join("watari.db"));
+        let master = MasterKey::load(&source, true).unwrap();
+        Ring::new(source, master)
     }
 }

@@ -3,13 +3,28 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Snapshot;
+use super::seals::{self, Seals};
 use crate::store::StoreError;
 use crate::store::referrals::{Referral, ReferralEvent, ReferralView};
+use crate::store::sealing::{PLAIN, Place};
 
 const COLUMNS: &str = "id, role, peer, patient, patient_name, status, business_status, service, priority, message_id, \
-                       package, outcome, created_at, updated_at";
+                       package, outcome, created_at, updated_at, package_key, outcome_key";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Referral> {
+fn place<'a>(id: &'a [&'a str], column: &'static str) -> Place<'a> {
+    Place { table: "referral", row: id, column }
+}
+
+fn read(snapshot: &Snapshot<'_>, row: &Row<'_>) -> rusqlite::Result<Referral> {
+    let id: String = row.get(0)?;
+    let open =
+        |column, key, bytes| seals::open(snapshot.connection, snapshot.ring, place(&[id.as_str()], column), key, bytes);
+    let package = open("package", row.get(14)?, row.get(10)?)?;
+    let outcome: Option<Vec<u8>> = row.get(11)?;
+    let outcome = match outcome {
+        Some(bytes) => Some(open("outcome", row.get(15)?, bytes)?),
+        None => None,
+    };
     Ok(Referral {
         id: row.get(0)?,
         role: row.get(1)?,
@@ -21,8 +36,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Referral> {
         service: row.get(7)?,
         priority: row.get(8)?,
         message_id: row.get(9)?,
-        package: row.get(10)?,
-        outcome: row.get(11)?,
+        package,
+        outcome,
         created_at: row.get(12)?,
         updated_at: row.get(13)?,
     })
@@ -50,11 +65,18 @@ pub(super) fn move_from(connection: &Connection, id: &str, from: &str, to: &str,
     Ok(())
 }
 
-pub(super) fn put(connection: &Connection, referral: &Referral) -> rusqlite::Result<()> {
+pub(super) fn put(connection: &Connection, seals: &Seals<'_>, referral: &Referral) -> rusqlite::Result<()> {
+    let id = [referral.id.as_str()];
+    let package = seals.seal(place(&id, "package"), &referral.package)?;
+    let outcome = match &referral.outcome {
+        Some(bytes) => Some(seals.seal(place(&id, "outcome"), bytes)?),
+        None => None,
+    };
+    let outcome_key = outcome.as_ref().map_or(PLAIN, |sealed| sealed.key);
     connection
         .prepare_cached(&format!(
             "INSERT OR REPLACE INTO referral ({COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         ))?
         .execute(params![
             referral.id,
@@ -67,10 +89,12 @@ pub(super) fn put(connection: &Connection, referral: &Referral) -> rusqlite::Res
             referral.service,
             referral.priority,
             referral.message_id,
-            referral.package,
-            referral.outcome,
+            package.bytes,
+            outcome.map(|sealed| sealed.bytes),
             referral.created_at,
-            referral.updated_at
+            referral.updated_at,
+            package.key,
+            outcome_key
         ])?;
     Ok(())
 }
@@ -98,14 +122,17 @@ pub(super) fn add_event(connection: &Connection, event: &ReferralEvent) -> rusql
 impl ReferralView for Snapshot<'_> {
     fn referral(&self, id: &str) -> Result<Option<Referral>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM referral WHERE id = ?1");
-        Ok(self.connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
+        Ok(self.connection.prepare_cached(&sql)?.query_row([id], |row| read(self, row)).optional()?)
     }
 
     fn referrals(&self, role: &str, limit: usize) -> Result<Vec<Referral>, StoreError> {
-        let columns = COLUMNS.replace("package, outcome", "x'' AS package, NULL AS outcome");
+        let columns = COLUMNS
+            .replace("package, outcome", "x'' AS package, NULL AS outcome")
+            .replace("package_key, outcome_key", "0, 0");
         let sql = format!("SELECT {columns} FROM referral WHERE role = ?1 ORDER BY updated_at DESC, id LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![role, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+        let rows =
+            statement.query_map(params![role, i64::try_from(limit).unwrap_or(i64::MAX)], |row| read(self, row))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -135,6 +162,6 @@ impl ReferralView for Snapshot<'_> {
             "SELECT {COLUMNS} FROM referral WHERE id =
              (SELECT referral FROM referral_event WHERE message_id = ?1 ORDER BY position LIMIT 1)"
         );
-        Ok(self.connection.prepare_cached(&sql)?.query_row([message_id], read).optional()?)
+        Ok(self.connection.prepare_cached(&sql)?.query_row([message_id], |row| read(self, row)).optional()?)
     }
 }

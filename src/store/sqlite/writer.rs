@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::numbers::Numbers;
+use super::seals::Seals;
 use crate::store::losses::LossKey;
+use crate::store::sealing::Ring;
 use crate::store::{Change, Changes, CommitError, Expect, StoreError, deliveries as rows};
 
 /// Acts gathered into one transaction at most.
@@ -28,11 +30,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, ring: Arc<Ring>) -> Result<Self, StoreError> {
         let (work, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(connection, &inbox))
+            .spawn(move || run(connection, &ring, &inbox))
             .map_err(|error| StoreError::Database(error.to_string()))?;
         Ok(Self { work: Some(work), thread: Some(thread) })
     }
@@ -64,31 +66,35 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut connection: Connection, inbox: &mpsc::Receiver<Work>) {
+fn run(mut connection: Connection, ring: &Ring, inbox: &mpsc::Receiver<Work>) {
     let mut numbers = Numbers::default();
     while let Ok(first) = inbox.recv() {
         let group: Vec<Work> = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
         // A failed send means that the caller has gone away; its act stands or falls with the transaction all the same.
-        for outcome in commit_group(&mut connection, &mut numbers, group) {
+        for outcome in commit_group(&mut connection, ring, &mut numbers, group) {
             outcome.answer();
         }
     }
 }
 
 /// Runs a group in one transaction; gives the answers to send, which are durable.
-fn commit_group(connection: &mut Connection, numbers: &mut Numbers, group: Vec<Work>) -> Vec<Outcome> {
-    let results = match together(connection, numbers, &group) {
+fn commit_group(connection: &mut Connection, ring: &Ring, numbers: &mut Numbers, group: Vec<Work>) -> Vec<Outcome> {
+    let results = match together(connection, ring, numbers, &group) {
         Ok(results) => results,
+        // The file's fault: each by itself would wait for it again.
+        Err(error) if !matches!(error, StoreError::Database(_) | StoreError::Sealing(_)) => {
+            group.iter().map(|work| work.failed(&error)).collect()
+        }
         // Something broke: nothing of the group stands. Whose fault it is shows when each is tried by itself; a savepoint
         // for each act told it too, but copied every page that an act touched.
         Err(_) if group.len() > 1 => group
             .iter()
             .flat_map(|work| {
-                let alone = together(connection, numbers, std::slice::from_ref(work));
-                alone.unwrap_or_else(|error| vec![work.failed(error)])
+                let alone = together(connection, ring, numbers, std::slice::from_ref(work));
+                alone.unwrap_or_else(|error| vec![work.failed(&error)])
             })
             .collect(),
-        Err(error) => group.iter().map(|work| work.failed(error.to_string())).collect(),
+        Err(error) => group.iter().map(|work| work.failed(&error)).collect(),
     };
     group.into_iter().zip(results).map(|(work, result)| work.outcome(result)).collect()
 }
@@ -101,34 +107,46 @@ enum Done {
 
 /// Does all of the group durably and gives the result of each act, or nothing of it and says what broke. An act whose
 /// expectations do not hold writes nothing.
-fn together(connection: &mut Connection, numbers: &mut Numbers, group: &[Work]) -> Result<Vec<Done>, String> {
-    let done = transaction(connection, numbers, group);
+fn together(
+    connection: &mut Connection,
+    ring: &Ring,
+    numbers: &mut Numbers,
+    group: &[Work],
+) -> Result<Vec<Done>, StoreError> {
+    let done = transaction(connection, ring, numbers, group);
     if done.is_err() {
         numbers.forget();
     }
-    done.map_err(|error| error.to_string())
+    done.map_err(StoreError::from)
 }
 
-fn transaction(connection: &mut Connection, numbers: &mut Numbers, group: &[Work]) -> rusqlite::Result<Vec<Done>> {
+fn transaction(
+    connection: &mut Connection,
+    ring: &Ring,
+    numbers: &mut Numbers,
+    group: &[Work],
+) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let seals = Seals::begin(&transaction, ring);
     let mut losses = Losses::new();
     let mut done = Vec::with_capacity(group.len());
     for work in group {
         done.push(match work {
-            Work::Commit(changes, _) => Done::Commit(apply(&transaction, numbers, changes, &mut losses)?),
-            Work::Claim(claim, _) => Done::Claim(Ok(super::deliveries::claim(&transaction, claim)?)),
+            Work::Commit(changes, _) => Done::Commit(apply(&transaction, &seals, numbers, changes, &mut losses)?),
+            Work::Claim(claim, _) => Done::Claim(Ok(super::deliveries::claim(&transaction, &seals, claim)?)),
         });
     }
     super::losses::add(&transaction, &losses)?;
+    seals.end()?;
     transaction.commit()?;
     Ok(done)
 }
 
 impl Work {
-    fn failed(&self, cause: String) -> Done {
+    fn failed(&self, cause: &StoreError) -> Done {
         match self {
-            Self::Commit(..) => Done::Commit(Err(StoreError::Database(cause).into())),
-            Self::Claim(..) => Done::Claim(Err(StoreError::Database(cause))),
+            Self::Commit(..) => Done::Commit(Err(cause.clone().into())),
+            Self::Claim(..) => Done::Claim(Err(cause.clone())),
         }
     }
 
@@ -163,6 +181,7 @@ type Losses = BTreeMap<LossKey, u64>;
 /// Checks the expectations and, if all hold, applies the changes. The outer error undoes the transaction.
 fn apply(
     connection: &Connection,
+    seals: &Seals<'_>,
     numbers: &mut Numbers,
     changes: &Changes,
     losses: &mut Losses,
@@ -181,7 +200,7 @@ fn apply(
                 }
             }
         } else {
-            write(connection, numbers, change)?;
+            write(connection, seals, numbers, change)?;
         }
     }
     Ok(Ok(()))
@@ -209,7 +228,7 @@ fn holds(connection: &Connection, numbers: &mut Numbers, expect: &Expect) -> rus
     }
 }
 
-fn write(connection: &Connection, numbers: &mut Numbers, change: &Change) -> rusqlite::Result<()> {
+fn write(connection: &Connection, seals: &Seals<'_>, numbers: &mut Numbers, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::PutResource(write) => super::records::put(connection, numbers, write),
         Change::DeleteResource { kind, id, version, at } => {
@@ -218,7 +237,7 @@ fn write(connection: &Connection, numbers: &mut Numbers, change: &Change) -> rus
         Change::ConfirmResource { kind, id, version, event_time } => {
             super::records::confirm(connection, numbers, kind, id, *version, event_time.as_deref())
         }
-        Change::RecordMessage(message) => super::messages::record(connection, numbers, message),
+        Change::RecordMessage(message) => super::messages::record(connection, seals, numbers, message),
         // Written once for the group.
         Change::CountLosses(_) => Ok(()),
         Change::SawFile(file) => super::messages::saw_file(connection, file),
@@ -227,20 +246,20 @@ fn write(connection: &Connection, numbers: &mut Numbers, change: &Change) -> rus
         Change::KeepKey(key) => super::peers::keep_key(connection, key),
         Change::OpenInvite(invite) => super::peers::open_invite(connection, invite),
         Change::UseInvite { secret_sha256 } => super::peers::use_invite(connection, secret_sha256),
-        Change::Queue(delivery) => super::deliveries::queue(connection, delivery),
+        Change::Queue(delivery) => super::deliveries::queue(connection, seals, delivery),
         Change::Delivered { message_id, receipt, at } => {
             super::deliveries::delivered(connection, message_id, receipt, at)
         }
         Change::RetryAt { message_id, at, error } => super::deliveries::retry_at(connection, message_id, at, error),
         Change::GiveUp { message_id, error } => super::deliveries::give_up(connection, message_id, error),
-        Change::File(filing) => super::filings::queue(connection, filing),
+        Change::File(filing) => super::filings::queue(connection, seals, filing),
         Change::LeaseFiling { id, lease, until } => super::filings::lease(connection, id, lease, until),
         Change::Filed { id, answer, at } => super::filings::filed(connection, id, answer, at),
         Change::RetryFiling { id, at, error } => super::filings::retry_at(connection, id, at, error),
         Change::GiveUpFiling { id, error, answer } => super::filings::give_up(connection, id, error, answer.as_deref()),
-        Change::Seen(seen) => super::deliveries::put_seen(connection, seen),
+        Change::Seen(seen) => super::deliveries::put_seen(connection, seals, seen),
         Change::UseToken { peer, jti, expires_at } => super::deliveries::use_token(connection, peer, jti, expires_at),
-        Change::PutReferral(referral) => super::referrals::put(connection, referral),
+        Change::PutReferral(referral) => super::referrals::put(connection, seals, referral),
         Change::MoveReferral { id, from, to, at } => super::referrals::move_from(connection, id, from, to, at),
         Change::ReferralEvent(event) => super::referrals::add_event(connection, event),
         Change::PutQuestion(question) => super::cohorts::put_question(connection, question),
