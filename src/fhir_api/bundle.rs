@@ -229,7 +229,11 @@ fn request(outer: &HeaderMap, entry: &Value) -> Result<Request<Body>, Problem> {
     };
     let url = text("url").ok_or_else(|| malformed("the entry has no request.url"))?;
     let (content_type, body) = content(&method, entry)?;
-    let mut request = Request::builder().method(method).uri(escaped(url));
+    let mut request = Request::builder().method(method).uri(format!(
+        "{}{}",
+        if url.starts_with('/') { "" } else { "/" },
+        escaped(url, b"")
+    ));
     for name in [header::AUTHORIZATION, header::HOST, HeaderName::from_static("prefer")] {
         if let Some(value) = outer.get(&name) {
             request = request.header(name, value);
@@ -244,7 +248,7 @@ fn request(outer: &HeaderMap, entry: &Value) -> Result<Request<Body>, Problem> {
         ("ifNoneExist", HeaderName::from_static("if-none-exist")),
     ] {
         if let Some(value) = text(name) {
-            request = request.header(header, value);
+            request = request.header(header, escaped(value, b" \""));
         }
     }
     if let Some(time) = text("ifModifiedSince").and_then(super::headers::last_modified) {
@@ -270,14 +274,12 @@ fn content(method: &Method, entry: &Value) -> Result<(String, Body), Problem> {
     Ok((FHIR_JSON.to_owned(), Body::from(resource.to_string())))
 }
 
-/// A relative URL as HTTP sends it: what may not stand there is escaped, what is escaped stays.
-fn escaped(url: &str) -> String {
-    let mut plain = String::with_capacity(url.len() + 1);
-    if !url.starts_with('/') {
-        plain.push('/');
-    }
-    for byte in url.bytes() {
+/// A text of an entry as HTTP sends it: what may not stand there is escaped, what is escaped stays; `also` may stand there.
+fn escaped(text: &str, also: &[u8]) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for byte in text.bytes() {
         match byte {
+            _ if also.contains(&byte) => plain.push(char::from(byte)),
             b'!'..=b'~' if !b"\"<>\\^`{}#".contains(&byte) => plain.push(char::from(byte)),
             _ => plain.push_str(&format!("%{byte:02X}")),
         }
@@ -290,13 +292,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_sent_as_it_is_meant() {
-        assert_eq!(
-            escaped("Patient?name=山 田&identifier=urn:x|1%7C"),
-            "/Patient?name=%E5%B1%B1%20%E7%94%B0&identifier=urn:x|1%7C"
-        );
-        assert_eq!(escaped("/Patient/1"), "/Patient/1");
-        assert!(escaped("Patient?a=\"<>\\^`{}#").parse::<axum::http::Uri>().is_ok());
+    fn a_text_is_sent_as_it_is_meant() {
+        let url = "Patient?name=山 田&identifier=urn:x|1%7C";
+        assert_eq!(escaped(url, b""), "Patient?name=%E5%B1%B1%20%E7%94%B0&identifier=urn:x|1%7C");
+        assert_eq!(escaped("W/\"1\", W/\"2\"", b" \""), "W/\"1\", W/\"2\"");
+        assert!(format!("/{}", escaped("Patient?a=\"<>\\^`{}#", b"")).parse::<axum::http::Uri>().is_ok());
     }
 
     #[test]

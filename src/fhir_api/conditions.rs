@@ -9,7 +9,11 @@ use serde_json::Value;
 /// Reads a condition; see [`crate::records::accept::ReadCondition`].
 pub(super) fn read(kind: &str, query: &str) -> Result<Search, (Kind, String)> {
     let pairs = super::search::form_pairs(query).and_then(|pairs| super::search::parse(kind.to_owned(), &pairs));
-    pairs.map_err(|problem| (problem.kind(), problem.diagnostics().to_owned()))
+    pairs.map_err(|problem| {
+        // What no search serves is a mistake in a condition: nothing is written by it.
+        let kind = if problem.kind() == Kind::NotSupported { Kind::Malformed } else { problem.kind() };
+        (kind, problem.diagnostics().to_owned())
+    })
 }
 
 /// Whether a bundle has a condition that no expectation of the store holds until the commit: anything but one identifier.

@@ -26,7 +26,7 @@ pub(super) async fn create(
     known_type(&kind)?;
     let resource = json_body(&headers, body).await?;
     is_of(&resource, &kind)?;
-    let mut request = request("POST", &kind, &headers);
+    let mut request = request("POST", &kind, &headers)?;
     // Conditions on a version say nothing of what is yet to be.
     for name in ["ifMatch", "ifNoneMatch"] {
         request.as_object_mut().map(|members| members.shift_remove(name));

@@ -28,7 +28,7 @@ pub(super) async fn delete(
     known_type(&kind)?;
     no_code_map(&api, &kind, &id)?;
     valid_id(&id)?;
-    run(&api, &staff, request("DELETE", &format!("{kind}/{id}"), &headers), &headers).await
+    run(&api, &staff, request("DELETE", &format!("{kind}/{id}"), &headers)?, &headers).await
 }
 
 /// `DELETE /fhir/{type}?…`
@@ -42,7 +42,7 @@ pub(super) async fn delete_by_condition(
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;
     let url = format!("{kind}?{}", query.unwrap_or_default());
-    run(&api, &staff, request("DELETE", &url, &headers), &headers).await
+    run(&api, &staff, request("DELETE", &url, &headers)?, &headers).await
 }
 
 /// 204 whether it was there or not: afterwards it is not.

@@ -4,6 +4,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::fault::Kind;
+use crate::server::problem::Problem;
 use crate::store::records::StoredResource;
 
 /// What the answer to a write holds (<https://hl7.org/fhir/R4/http.html#ops>).
@@ -36,19 +38,26 @@ fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// A request of a bundle's entry with the conditions that the headers of a single one carry.
-pub(super) fn request(method: &str, url: &str, headers: &HeaderMap) -> Value {
+/// A request of a bundle's entry with the conditions that the headers of a single one carry. A condition that cannot be read is
+/// refused: passing it over would write what the client did not want.
+pub(super) fn request(method: &str, url: &str, headers: &HeaderMap) -> Result<Value, Problem> {
     let mut request = json!({"method": method, "url": url});
     for (name, header) in [
         ("ifMatch", header::IF_MATCH),
         ("ifNoneMatch", header::IF_NONE_MATCH),
         ("ifNoneExist", HeaderName::from_static("if-none-exist")),
     ] {
-        if let Some(text) = headers.get(header).and_then(|value| value.to_str().ok()) {
-            request[name] = json!(text);
+        let mut values = headers.get_all(&header).iter();
+        let (Some(value), more) = (values.next(), values.next()) else { continue };
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) if more.is_none() => request[name] = json!(text),
+            _ => {
+                let text = format!("{header} must come once, in UTF-8");
+                return Err(Problem::new(Kind::Malformed, text));
+            }
         }
     }
-    request
+    Ok(request)
 }
 
 /// Whether the client has this version already: `If-None-Match` decides, and without it `If-Modified-Since`
@@ -97,6 +106,19 @@ mod tests {
             ("respond-async", None),
         ] {
             assert_eq!(preferred(&with(&[("prefer", prefer)])), expected, "{prefer}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_read_is_not_passed_over() {
+        let mut headers = with(&[("if-match", "W/\"1\"")]);
+        assert_eq!(request("PUT", "Patient/1", &headers).unwrap()["ifMatch"], "W/\"1\"");
+        headers.append("if-match", HeaderValue::from_static("W/\"2\""));
+        assert_eq!(request("PUT", "Patient/1", &headers).unwrap_err().kind(), Kind::Malformed);
+        for (bytes, is_read) in [("family=山田".as_bytes(), true), (b"family=\xff".as_slice(), false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("if-none-exist", HeaderValue::from_bytes(bytes).unwrap());
+            assert_eq!(request("POST", "Patient", &headers).is_ok(), is_read);
         }
     }
 

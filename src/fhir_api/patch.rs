@@ -30,7 +30,7 @@ pub(super) async fn patch(
     no_code_map(&api, &kind, &id)?;
     valid_id(&id)?;
     let patch = binary(&headers, &body)?;
-    write::one(&api, &staff, request("PATCH", &format!("{kind}/{id}"), &headers), patch, &headers).await
+    write::one(&api, &staff, request("PATCH", &format!("{kind}/{id}"), &headers)?, patch, &headers).await
 }
 
 /// `PATCH /fhir/{type}?…`
@@ -46,7 +46,7 @@ pub(super) async fn patch_by_condition(
     known_type(&kind)?;
     let patch = binary(&headers, &body)?;
     let url = format!("{kind}?{}", query.unwrap_or_default());
-    write::one(&api, &staff, request("PATCH", &url, &headers), patch, &headers).await
+    write::one(&api, &staff, request("PATCH", &url, &headers)?, patch, &headers).await
 }
 
 /// The patch in the form that it has in a bundle.

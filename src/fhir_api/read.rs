@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::code_maps::{CONCEPT_MAP, CodeMaps};
 use super::headers::is_known;
 use super::respond::{gone, not_modified};
-use super::{known_type, resource_response, value_response};
+use super::{known_type, not_served, resource_response, value_response};
 use crate::access::permit::{Permission, check};
 use crate::exchange::Institution;
 use crate::fault::Kind;
@@ -26,6 +26,9 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     check(&staff, Permission::ReadRecord)?;
     known_type(&kind)?;
+    if id.starts_with('$') {
+        return Err(not_served().await);
+    }
     if kind == CONCEPT_MAP
         && let Some(map) = maps.read(&id)
     {

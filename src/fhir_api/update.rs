@@ -32,7 +32,7 @@ pub(super) async fn update(
     if fhir::id(&resource) != Some(id.as_str()) {
         return Err(Problem::new(Kind::Malformed, format!("the resource's id must be {id}")).at(format!("{kind}.id")));
     }
-    write::one(&api, &staff, request("PUT", &format!("{kind}/{id}"), &headers), resource, &headers).await
+    write::one(&api, &staff, request("PUT", &format!("{kind}/{id}"), &headers)?, resource, &headers).await
 }
 
 /// `PUT /fhir/{type}?…`
@@ -49,7 +49,7 @@ pub(super) async fn update_by_condition(
     let resource = json_body(&headers, body).await?;
     is_of(&resource, &kind)?;
     let url = format!("{kind}?{}", query.unwrap_or_default());
-    write::one(&api, &staff, request("PUT", &url, &headers), resource, &headers).await
+    write::one(&api, &staff, request("PUT", &url, &headers)?, resource, &headers).await
 }
 
 /// Refuses to change a code map that the node goes by.

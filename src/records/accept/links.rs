@@ -72,12 +72,8 @@ impl Links<'_> {
             AcceptError::Malformed(_) => AcceptError::Malformed(format!(
                 "a conditional reference to a {kind} must be {kind}? and search criteria"
             )),
-            AcceptError::Condition { kind: fault, cause, .. } => {
-                if fault == crate::fault::Kind::Malformed || fault == crate::fault::Kind::NotSupported {
-                    AcceptError::Malformed(format!("a conditional reference to a {kind} cannot be read: {cause}"))
-                } else {
-                    AcceptError::Condition { entry: 0, kind: fault, cause }
-                }
+            AcceptError::Condition { cause, .. } => {
+                AcceptError::Malformed(format!("a conditional reference to a {kind} cannot be read: {cause}"))
             }
             other => other,
         })?;
