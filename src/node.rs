@@ -202,6 +202,8 @@ impl Node {
             tasks: JoinSet::new(),
             names: HashMap::new(),
         };
+        let wake = Arc::clone(&node.wake);
+        node.parts.here.store.on_work(move || wake.notify_one());
         node.serve_inside(inside, config, &stop)?;
         node.serve_outside(outside, config, purpose, &stop)?;
         for (feed, listener) in feeds {

@@ -52,6 +52,12 @@ pub trait Store: Send + Sync {
     /// Leases up to `limit` deliveries that are due at `now` until `lease_until`, to the worker named `lease`.
     fn claim(&self, claim: &deliveries::Claim) -> Result<Vec<deliveries::Delivery>, StoreError>;
 
+    /// Has `wake` called when others that share the store have put a message into the outbox. A store that nobody shares
+    /// never calls it.
+    fn on_work(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        drop(wake);
+    }
+
     /// Whether the store can read and write, and how large it is.
     fn health(&self) -> Result<Health, StoreError>;
 
@@ -507,6 +513,11 @@ impl Handle {
     /// See [`Store::claim`]. Blocks.
     pub fn claim(&self, claim: &deliveries::Claim) -> Result<Vec<deliveries::Delivery>, StoreError> {
         self.0.claim(claim)
+    }
+
+    /// See [`Store::on_work`].
+    pub fn on_work(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.0.on_work(Box::new(wake));
     }
 
     /// See [`Store::health`]. Blocks.

@@ -1,9 +1,9 @@
 //! A PostgreSQL server for the tests of one run, and a database for each test. The server ends with the process of the
 //! tests, however that ends: a shell waits for the end of its standard input, which is ours.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use watari::config::PostgresConfig;
 use super::process::free_port;
 
 /// Starts the server in `$1` (made, and removed at the end) on port `$2` with the programs in `$3`; as root, which
-/// PostgreSQL refuses, under the name of `postgres`. Says `ready` and waits for the end of its standard input.
+/// PostgreSQL refuses, under the name of `postgres`. It then obeys the words on its standard input, each answered by a line,
+/// until that ends. `$4` and `$5`, if given: certificate and key to serve TLS with.
 const SERVE: &str = r#"
 set -e
 dir=$1 port=$2 bin=$3
@@ -26,13 +27,31 @@ fi
 cd "$dir"
 $as "$bin/initdb" -D "$dir/data" --no-sync -U watari --auth=trust -E UTF8 --locale=C </dev/null >"$dir/log" 2>&1 ||
     { cat "$dir/log" >&2; exit 1; }
-$as "$bin/postgres" -D "$dir/data" -k "$dir" -h 127.0.0.1 -p "$port" -c fsync=off -c max_connections=400 \
-    -c shared_buffers=64MB -c log_min_messages=fatal </dev/null >>"$dir/log" 2>&1 &
-server=$!
-echo started
-cat >/dev/null
-kill -INT $server 2>/dev/null || true
-wait $server 2>/dev/null || true
+tls=
+if [ -n "$4" ]; then
+    cp "$4" "$dir/data/tls.pem"; cp "$5" "$dir/data/tls.key"; chmod 600 "$dir/data/tls.key"
+    [ -z "$as" ] || chown postgres "$dir/data/tls.pem" "$dir/data/tls.key"
+    tls="-c ssl=on -c ssl_cert_file=tls.pem -c ssl_key_file=tls.key"
+fi
+start() {
+    $as "$bin/postgres" -D "$dir/data" -k "$dir" -h 127.0.0.1 -p "$port" -c fsync=off -c max_connections=400 \
+        -c shared_buffers=64MB -c log_min_messages=fatal $tls </dev/null >>"$dir/log" 2>&1 &
+    server=$!
+}
+end() {
+    kill -"$1" $server 2>/dev/null || true
+    wait $server 2>/dev/null || true
+}
+start; echo started
+while read -r word; do
+    case $word in
+        start) start ;;
+        stop) end INT ;;
+        crash) end QUIT ;;
+    esac
+    echo done
+done
+end INT
 cd /; rm -rf "$dir"
 "#;
 
@@ -40,6 +59,7 @@ cd /; rm -rf "$dir"
 pub struct Server {
     port: u16,
     shell: Child,
+    said: BufReader<ChildStdout>,
 }
 
 /// Whether PostgreSQL is installed. Where `WATARI_POSTGRES=required` says so (`tests/run`), it must be.
@@ -71,6 +91,11 @@ fn programs() -> Option<PathBuf> {
 impl Server {
     /// Starts one; it answers when this returns.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one that serves TLS with this certificate and key, PEM files.
+    pub fn start_with(tls: Option<(&Path, &Path)>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("watari-pg-{}-{number}", std::process::id()));
@@ -80,15 +105,36 @@ impl Server {
             .arg(&folder)
             .arg(port.to_string())
             .arg(programs().unwrap())
+            .args(tls.map_or(["".as_ref(), "".as_ref()], |(certificate, key)| [certificate, key]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = [0; 7];
-        shell.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
-        let server = Self { port, shell };
+        let said = BufReader::new(shell.stdout.take().unwrap());
+        let mut server = Self { port, shell, said };
+        server.hear();
         server.wait_until_ready();
         server
+    }
+
+    /// `stop` ends it, what is under way is broken off; `crash` ends it without its saying goodbye to the disk; `start`
+    /// starts it again on the same data. Returns when that is done.
+    pub fn tell(&mut self, word: &str) {
+        writeln!(self.shell.stdin.as_mut().unwrap(), "{word}").unwrap();
+        self.hear();
+        if word == "start" {
+            self.wait_until_ready();
+        }
+    }
+
+    fn hear(&mut self) {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     fn wait_until_ready(&self) {

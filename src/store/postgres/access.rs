@@ -7,10 +7,10 @@ use crate::store::StoreError;
 use crate::store::access::{AccessView, ApiToken, Session, SignInLink};
 
 pub(super) fn put_link<'a>(batch: &mut Batch<'a>, link: &'a SignInLink) {
-    batch.push((
+    batch.add(
         "INSERT INTO sign_in_link (secret_sha256, person, role, expires_at, used) VALUES ($1, $2, $3, $4, $5)",
         values![&link.secret_sha256, &link.user, &link.role, &link.expires_at, link.used],
-    ));
+    );
 }
 
 pub(super) fn link_unused(connection: &mut Connection, secret_sha256: &str) -> Result<bool, Failure> {
@@ -19,25 +19,25 @@ pub(super) fn link_unused(connection: &mut Connection, secret_sha256: &str) -> R
 }
 
 pub(super) fn use_link<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
-    batch.push(("UPDATE sign_in_link SET used = true WHERE secret_sha256 = $1", values![secret_sha256]));
+    batch.add("UPDATE sign_in_link SET used = true WHERE secret_sha256 = $1", values![secret_sha256]);
 }
 
 pub(super) fn put_session<'a>(batch: &mut Batch<'a>, session: &'a Session) {
-    batch.push((
+    batch.add(
         "INSERT INTO session (secret_sha256, person, role, form_token, expires_at) VALUES ($1, $2, $3, $4, $5)",
         values![&session.secret_sha256, &session.user, &session.role, &session.form_token, &session.expires_at],
-    ));
+    );
 }
 
 pub(super) fn end_session<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
-    batch.push(("DELETE FROM session WHERE secret_sha256 = $1", values![secret_sha256]));
+    batch.add("DELETE FROM session WHERE secret_sha256 = $1", values![secret_sha256]);
 }
 
 pub(super) fn put_token<'a>(batch: &mut Batch<'a>, token: &'a ApiToken) {
-    batch.push((
+    batch.add(
         "INSERT INTO api_token (secret_sha256, role, expires_at) VALUES ($1, $2, $3)",
         values![&token.secret_sha256, &token.role, &token.expires_at],
-    ));
+    );
 }
 
 impl AccessView for Snapshot<'_> {

@@ -46,7 +46,7 @@ impl End {
     pub(super) fn append<'a>(&mut self, batch: &mut Batch<'a>, entry: &'a AuditEntry) {
         self.position += 1;
         self.hash = chain_hash(&self.hash, self.position, entry);
-        batch.push((
+        batch.add(
             "INSERT INTO audit (chain, position, at, actor, action, target, detail, hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             values![
@@ -59,7 +59,7 @@ impl End {
                 &entry.detail,
                 self.hash.clone()
             ],
-        ));
+        );
     }
 }
 

@@ -13,15 +13,15 @@ fn read(row: &Row) -> Result<Question, Failure> {
 }
 
 pub(super) fn put_question<'a>(batch: &mut Batch<'a>, question: &'a Question) {
-    batch.push((
+    batch.add(
         "INSERT INTO cohort_question (sha256, json, asked_by, asked_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (sha256) DO UPDATE SET json = $2, asked_by = $3, asked_at = $4",
         values![&question.sha256, &question.json, &question.asked_by, &question.asked_at],
-    ));
+    );
 }
 
 pub(super) fn put_answer<'a>(batch: &mut Batch<'a>, answer: &'a Answer) {
-    batch.push((
+    batch.add(
         "INSERT INTO cohort_answer (question_sha256, node, status, count, evidence, reason, answered_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (question_sha256, node) DO UPDATE SET status = $3, count = $4, evidence = $5, reason = $6,
@@ -35,7 +35,7 @@ pub(super) fn put_answer<'a>(batch: &mut Batch<'a>, answer: &'a Answer) {
             &answer.reason,
             &answer.answered_at
         ],
-    ));
+    );
 }
 
 impl CohortView for Snapshot<'_> {

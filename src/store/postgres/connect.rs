@@ -1,5 +1,6 @@
 //! Making connections: where the server is, how it proves who it is, and what every session is told.
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -83,6 +84,16 @@ impl Server {
         let mut connection = Connection::new(client, self.handle.clone());
         connection.run(SESSION)?;
         Ok(connection)
+    }
+
+    /// How to connect, for a conversation of another kind.
+    pub(super) fn way(&self) -> (Config, Option<Tls>) {
+        (self.config.clone(), self.tls.clone())
+    }
+
+    /// Runs work until the store is closed.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(work);
     }
 
     async fn client(&self) -> Result<Client, tokio_postgres::Error> {

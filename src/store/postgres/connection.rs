@@ -85,7 +85,15 @@ pub(super) struct Connection {
 }
 
 /// Statements to be sent in one journey, in order.
-pub(super) type Batch<'a> = Vec<(&'a str, Vec<Value<'a>>)>;
+#[derive(Default)]
+pub(super) struct Batch<'a>(Vec<(&'a str, Vec<Value<'a>>)>);
+
+impl<'a> Batch<'a> {
+    /// Adds a statement.
+    pub(super) fn add(&mut self, sql: &'a str, values: impl Into<Vec<Value<'a>>>) {
+        self.0.push((sql, values.into()));
+    }
+}
 
 impl Connection {
     pub(super) fn new(client: Client, runtime: tokio::runtime::Handle) -> Self {
@@ -119,9 +127,12 @@ impl Connection {
     /// Sends all statements at once and waits for all of them; gives the rows of each. They are carried out in order; after
     /// one that fails inside a transaction the server refuses the rest.
     pub(super) fn all(&mut self, batch: &Batch<'_>) -> Result<Vec<Vec<Row>>, Failure> {
-        let statements = batch.iter().map(|(sql, _)| self.prepared(sql)).collect::<Result<Vec<_>, _>>()?;
-        let parameters: Vec<Vec<&(dyn ToSql + Sync)>> =
-            batch.iter().map(|(_, values)| values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()).collect();
+        let statements = batch.0.iter().map(|(sql, _)| self.prepared(sql)).collect::<Result<Vec<_>, _>>()?;
+        let parameters: Vec<Vec<&(dyn ToSql + Sync)>> = batch
+            .0
+            .iter()
+            .map(|(_, values)| values.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
+            .collect();
         let client = &self.client;
         let mut under_way: Vec<_> = statements
             .iter()

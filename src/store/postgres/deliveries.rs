@@ -1,5 +1,7 @@
 //! The outbox, seen messages and used request tokens.
 
+use std::borrow::Cow;
+
 use tokio_postgres::Row;
 
 use super::Snapshot;
@@ -33,7 +35,7 @@ fn read(row: &Row) -> Result<Delivery, Failure> {
 }
 
 pub(super) fn queue<'a>(batch: &mut Batch<'a>, delivery: &'a Delivery) {
-    batch.push((
+    batch.add(
         "INSERT INTO delivery (message_id, peer, stream, path, content_type, purpose, body, body_sha256, signature, status,
          created_at, next_attempt_at, attempts, last_error, receipt, delivered_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
@@ -55,7 +57,7 @@ pub(super) fn queue<'a>(batch: &mut Batch<'a>, delivery: &'a Delivery) {
             &delivery.receipt,
             &delivery.delivered_at
         ],
-    ));
+    );
 }
 
 /// Leases due deliveries, inside a transaction that holds the lock of claims. Messages of one stream leave in the order
@@ -81,7 +83,7 @@ pub(super) fn claim(connection: &mut Connection, claim: &Claim) -> Result<Vec<De
         .iter()
         .map(|row| get(row, 0))
         .collect::<Result<_, _>>()?;
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let ids: Vec<Cow<'_, str>> = ids.into_iter().map(Cow::Owned).collect();
     let sql = format!(
         "UPDATE delivery SET lease = $1, attempts = attempts + 1,
                 lease_until = to_char(($2::text::timestamptz + (octet_length(body) / $3) * interval '1 second')
@@ -89,12 +91,7 @@ pub(super) fn claim(connection: &mut Connection, claim: &Claim) -> Result<Vec<De
          WHERE message_id = ANY($4) RETURNING {COLUMNS}"
     );
     let bytes_per_second = claim.bytes_per_second.max(1);
-    let values = vec![
-        (&claim.lease).into(),
-        (&claim.lease_until).into(),
-        bytes_per_second.into(),
-        super::value::Value::Texts(ids),
-    ];
+    let values = values![&claim.lease, &claim.lease_until, bytes_per_second, ids];
     connection.query(&sql, &values)?.iter().map(read).collect()
 }
 
@@ -105,25 +102,25 @@ pub(super) fn lease_held(connection: &mut Connection, message_id: &str, lease: &
 }
 
 pub(super) fn delivered<'a>(batch: &mut Batch<'a>, message_id: &'a str, receipt: &'a str, at: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE delivery SET status = 'delivered', receipt = $2, delivered_at = $3, last_error = NULL, lease = NULL,
          lease_until = NULL WHERE message_id = $1",
         values![message_id, receipt, at],
-    ));
+    );
 }
 
 pub(super) fn retry_at<'a>(batch: &mut Batch<'a>, message_id: &'a str, at: &'a str, error: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE delivery SET next_attempt_at = $2, last_error = $3, lease = NULL, lease_until = NULL WHERE message_id = $1",
         values![message_id, at, error],
-    ));
+    );
 }
 
 pub(super) fn give_up<'a>(batch: &mut Batch<'a>, message_id: &'a str, error: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE delivery SET status = 'dead', last_error = $2, lease = NULL, lease_until = NULL WHERE message_id = $1",
         values![message_id, error],
-    ));
+    );
 }
 
 pub(super) fn not_seen(connection: &mut Connection, peer: &str, message_id: &str) -> Result<bool, Failure> {
@@ -132,7 +129,7 @@ pub(super) fn not_seen(connection: &mut Connection, peer: &str, message_id: &str
 }
 
 pub(super) fn put_seen<'a>(batch: &mut Batch<'a>, seen: &'a SeenMessage) {
-    batch.push((
+    batch.add(
         "INSERT INTO seen_message (peer, message_id, body_sha256, body, signature, receipt, received_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         values![
@@ -144,7 +141,7 @@ pub(super) fn put_seen<'a>(batch: &mut Batch<'a>, seen: &'a SeenMessage) {
             &seen.receipt,
             &seen.received_at
         ],
-    ));
+    );
 }
 
 pub(super) fn token_unused(connection: &mut Connection, peer: &str, jti: &str) -> Result<bool, Failure> {
@@ -154,14 +151,14 @@ pub(super) fn token_unused(connection: &mut Connection, peer: &str, jti: &str) -
 /// Remembers a token id; those that expired long before this one are forgotten on the way, so the table stays small.
 /// What another replica is just forgetting is passed over.
 pub(super) fn use_token<'a>(batch: &mut Batch<'a>, peer: &'a str, jti: &'a str, expires_at: &'a str) {
-    batch.push((
+    batch.add(
         "DELETE FROM used_token WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM used_token WHERE expires_at <
                  to_char(($1::text::timestamptz - interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')
              LIMIT 1000 FOR UPDATE SKIP LOCKED))",
         values![expires_at],
-    ));
-    batch.push(("INSERT INTO used_token (peer, jti, expires_at) VALUES ($1, $2, $3)", values![peer, jti, expires_at]));
+    );
+    batch.add("INSERT INTO used_token (peer, jti, expires_at) VALUES ($1, $2, $3)", values![peer, jti, expires_at]);
 }
 
 impl DeliveryView for Snapshot<'_> {

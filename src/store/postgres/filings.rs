@@ -40,7 +40,7 @@ fn with_body(row: &Row) -> Result<Filing, Failure> {
 
 /// The same news again changes nothing.
 pub(super) fn queue<'a>(batch: &mut Batch<'a>, filing: &'a Filing) {
-    batch.push((
+    batch.add(
         "INSERT INTO filing (id, destination, referral, kind, control_id, path, status, created_at, next_attempt_at,
          attempts, last_error, answer, filed_at, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING",
@@ -60,7 +60,7 @@ pub(super) fn queue<'a>(batch: &mut Batch<'a>, filing: &'a Filing) {
             &filing.filed_at,
             &filing.body
         ],
-    ));
+    );
 }
 
 pub(super) fn is_free(connection: &mut Connection, id: &str, now: &str) -> Result<bool, Failure> {
@@ -75,32 +75,32 @@ pub(super) fn lease_held(connection: &mut Connection, id: &str, lease: &str) -> 
 }
 
 pub(super) fn lease<'a>(batch: &mut Batch<'a>, id: &'a str, lease: &'a str, until: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE filing SET lease = $2, lease_until = $3, attempts = attempts + 1 WHERE id = $1",
         values![id, lease, until],
-    ));
+    );
 }
 
 pub(super) fn filed<'a>(batch: &mut Batch<'a>, id: &'a str, answer: &'a str, at: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE filing SET status = 'filed', answer = $2, filed_at = $3, lease = NULL, lease_until = NULL WHERE id = $1",
         values![id, answer, at],
-    ));
+    );
 }
 
 pub(super) fn retry_at<'a>(batch: &mut Batch<'a>, id: &'a str, at: &'a str, error: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE filing SET status = 'queued', next_attempt_at = $2, last_error = $3, lease = NULL, lease_until = NULL
          WHERE id = $1",
         values![id, at, error],
-    ));
+    );
 }
 
 pub(super) fn give_up<'a>(batch: &mut Batch<'a>, id: &'a str, error: &'a str, answer: &'a Option<String>) {
-    batch.push((
+    batch.add(
         "UPDATE filing SET status = 'dead', last_error = $2, answer = $3, lease = NULL, lease_until = NULL WHERE id = $1",
         values![id, error, answer],
-    ));
+    );
 }
 
 impl FilingView for Snapshot<'_> {

@@ -14,7 +14,7 @@ pub(super) fn add(connection: &mut Connection, counts: &BTreeMap<LossKey, u64>) 
     if counts.is_empty() {
         return Ok(());
     }
-    let texts = |of: fn(&LossKey) -> &String| Value::Texts(counts.keys().map(|key| of(key).as_str()).collect());
+    let texts = |of: fn(&LossKey) -> &String| Value::Texts(counts.keys().map(|key| of(key).into()).collect());
     let seen = counts.values().map(|seen| i64::try_from(*seen).unwrap_or(i64::MAX)).collect();
     let values = [
         texts(|key| &key.day),

@@ -31,7 +31,7 @@ fn read(row: &Row, raw: Vec<u8>) -> Result<MessageRecord, Failure> {
 }
 
 pub(super) fn record<'a>(batch: &mut Batch<'a>, message: &'a MessageRecord) {
-    batch.push((
+    batch.add(
         "INSERT INTO message (id, channel, source, kind, control_id, received_at, raw, sha256, status, reason, losses,
          resources, patient) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         values![
@@ -49,15 +49,15 @@ pub(super) fn record<'a>(batch: &mut Batch<'a>, message: &'a MessageRecord) {
             &message.resources,
             &message.patient
         ],
-    ));
+    );
 }
 
 pub(super) fn saw_file<'a>(batch: &mut Batch<'a>, file: &'a SeenFile) {
-    batch.push((
+    batch.add(
         "INSERT INTO seen_file (channel, feed, source, fingerprint, sha256) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (channel, feed, source) DO UPDATE SET fingerprint = $4, sha256 = $5",
         values![&file.channel, &file.feed, &file.source, &file.fingerprint, &file.sha256],
-    ));
+    );
 }
 
 impl MessageView for Snapshot<'_> {

@@ -10,6 +10,7 @@ mod connect;
 mod connection;
 mod deliveries;
 mod filings;
+mod listen;
 mod losses;
 mod messages;
 mod migrate;
@@ -34,6 +35,7 @@ use value::{Value, count};
 
 /// A PostgreSQL database.
 pub struct PostgresStore {
+    server: Arc<connect::Server>,
     readers: readers::Readers,
     writer: writer::Writer,
 }
@@ -48,7 +50,8 @@ impl PostgresStore {
             tracing::warn!("PostgreSQL runs with fsync off: what is acknowledged may be lost when its machine stops");
         }
         let writer = writer::Writer::start(Arc::clone(&server), connection, &settings.replica)?;
-        Ok(Self { readers: readers::Readers::new(server, settings.readers), writer })
+        let readers = readers::Readers::new(Arc::clone(&server), settings.readers);
+        Ok(Self { server, readers, writer })
     }
 }
 
@@ -68,6 +71,10 @@ impl Store for PostgresStore {
             connection.query(stripes::LOCK, &[Value::Number(stripes::SPACE), claims])?;
             deliveries::claim(connection, claim)
         })
+    }
+
+    fn on_work(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        listen::listen(&self.server, wake);
     }
 
     fn health(&self) -> Result<Health, StoreError> {

@@ -25,7 +25,7 @@ fn read(row: &Row) -> Result<Peer, Failure> {
 }
 
 pub(super) fn put<'a>(batch: &mut Batch<'a>, peer: &'a Peer) {
-    batch.push((
+    batch.add(
         "INSERT INTO peer (id, names, country, url, certificate_sha256, signing_key, status, paired_at, services)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET names = $2, country = $3, url = $4, certificate_sha256 = $5,
@@ -41,7 +41,7 @@ pub(super) fn put<'a>(batch: &mut Batch<'a>, peer: &'a Peer) {
             &peer.paired_at,
             &peer.services
         ],
-    ));
+    );
     put_key(batch, &peer.id, &peer.signing_key, &peer.paired_at);
 }
 
@@ -51,14 +51,14 @@ pub(super) fn keep_key<'a>(batch: &mut Batch<'a>, key: &'a SigningKey) {
 }
 
 fn put_key<'a>(batch: &mut Batch<'a>, institution: &'a str, jwk: &'a str, since: &'a str) {
-    batch.push((
+    batch.add(
         "INSERT INTO signing_key (institution, jwk, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         values![institution, jwk, since],
-    ));
+    );
 }
 
 pub(super) fn put_services<'a>(batch: &mut Batch<'a>, peer: &'a str, services: &'a str) {
-    batch.push(("UPDATE peer SET services = $2 WHERE id = $1", values![peer, services]));
+    batch.add("UPDATE peer SET services = $2 WHERE id = $1", values![peer, services]);
 }
 
 pub(super) fn peer_is(connection: &mut Connection, id: &str, state: Option<&PeerState>) -> Result<bool, Failure> {
@@ -71,10 +71,10 @@ pub(super) fn peer_is(connection: &mut Connection, id: &str, state: Option<&Peer
 }
 
 pub(super) fn open_invite<'a>(batch: &mut Batch<'a>, invite: &'a Invite) {
-    batch.push((
+    batch.add(
         "INSERT INTO invite (secret_sha256, expires_at, used) VALUES ($1, $2, $3)",
         values![&invite.secret_sha256, &invite.expires_at, invite.used],
-    ));
+    );
 }
 
 pub(super) fn invite_open(connection: &mut Connection, secret_sha256: &str) -> Result<bool, Failure> {
@@ -83,7 +83,7 @@ pub(super) fn invite_open(connection: &mut Connection, secret_sha256: &str) -> R
 }
 
 pub(super) fn use_invite<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
-    batch.push(("UPDATE invite SET used = true WHERE secret_sha256 = $1", values![secret_sha256]));
+    batch.add("UPDATE invite SET used = true WHERE secret_sha256 = $1", values![secret_sha256]);
 }
 
 impl PeerView for Snapshot<'_> {

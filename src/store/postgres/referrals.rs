@@ -42,14 +42,14 @@ pub(super) fn has_events(connection: &mut Connection, id: &str, expected: u64) -
 }
 
 pub(super) fn move_from<'a>(batch: &mut Batch<'a>, id: &'a str, from: &'a str, to: &'a str, at: &'a str) {
-    batch.push((
+    batch.add(
         "UPDATE referral SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2",
         values![id, from, to, at],
-    ));
+    );
 }
 
 pub(super) fn put<'a>(batch: &mut Batch<'a>, referral: &'a Referral) {
-    batch.push((
+    batch.add(
         "INSERT INTO referral (id, role, peer, patient, patient_name, status, business_status, service, priority,
          message_id, package, outcome, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -72,11 +72,11 @@ pub(super) fn put<'a>(batch: &mut Batch<'a>, referral: &'a Referral) {
             &referral.created_at,
             &referral.updated_at
         ],
-    ));
+    );
 }
 
 pub(super) fn add_event<'a>(batch: &mut Batch<'a>, event: &'a ReferralEvent) {
-    batch.push((
+    batch.add(
         "INSERT INTO referral_event (referral, event, institution, actor, from_status, to_status, note, message_id, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         values![
@@ -90,7 +90,7 @@ pub(super) fn add_event<'a>(batch: &mut Batch<'a>, event: &'a ReferralEvent) {
             &event.message_id,
             &event.at
         ],
-    ));
+    );
 }
 
 impl ReferralView for Snapshot<'_> {

@@ -1,5 +1,7 @@
 //! Values as they go to PostgreSQL, and rows as they come back.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -13,11 +15,11 @@ pub(super) enum Value<'a> {
     Text(&'a str),
     Owned(String),
     Bytes(&'a [u8]),
+    Blob(Vec<u8>),
     Number(i64),
-    Real(f64),
     Is(bool),
     /// `text[]`.
-    Texts(Vec<&'a str>),
+    Texts(Vec<Cow<'a, str>>),
     /// `bigint[]`.
     Numbers(Vec<i64>),
 }
@@ -31,9 +33,10 @@ impl ToSql for Value<'_> {
             Self::Text(text) => put_text(text, out),
             Self::Owned(text) => put_text(text, out),
             Self::Bytes(bytes) => bytes.to_sql(kind, out),
+            Self::Blob(bytes) => bytes.to_sql(kind, out),
+            Self::Number(number) if *kind == Type::BOOL => (*number != 0).to_sql(kind, out),
             Self::Number(number) if *kind == Type::INT4 => i32::try_from(*number)?.to_sql(kind, out),
             Self::Number(number) => number.to_sql(kind, out),
-            Self::Real(number) => number.to_sql(kind, out),
             Self::Is(truth) => truth.to_sql(kind, out),
             Self::Texts(texts) => texts.iter().map(|text| Value::Text(text)).collect::<Vec<_>>().to_sql(kind, out),
             Self::Numbers(numbers) => numbers.to_sql(kind, out),
@@ -82,6 +85,24 @@ impl<'a> From<&'a Vec<u8>> for Value<'a> {
     }
 }
 
+impl From<Vec<u8>> for Value<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Blob(bytes)
+    }
+}
+
+impl From<Vec<i64>> for Value<'_> {
+    fn from(numbers: Vec<i64>) -> Self {
+        Self::Numbers(numbers)
+    }
+}
+
+impl<'a> From<Vec<Cow<'a, str>>> for Value<'a> {
+    fn from(texts: Vec<Cow<'a, str>>) -> Self {
+        Self::Texts(texts)
+    }
+}
+
 impl From<i64> for Value<'_> {
     fn from(number: i64) -> Self {
         Self::Number(number)
@@ -110,12 +131,6 @@ impl From<u32> for Value<'_> {
 impl From<bool> for Value<'_> {
     fn from(truth: bool) -> Self {
         Self::Is(truth)
-    }
-}
-
-impl From<f64> for Value<'_> {
-    fn from(number: f64) -> Self {
-        Self::Real(number)
     }
 }
 
@@ -151,7 +166,7 @@ impl From<Option<u64>> for Value<'_> {
 
 /// The values of a statement, in order.
 macro_rules! values {
-    ($($value:expr),* $(,)?) => { vec![$(super::value::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => { [$(super::value::Value::from($value)),*] };
 }
 pub(super) use values;
 

@@ -184,12 +184,11 @@ fn within(
     chain: &str,
 ) -> Result<Option<Results>, Failure> {
     let locks = Value::Numbers(stripes::of(group.iter().copied(), chain));
-    let begin: Batch<'_> = vec![
-        ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", Vec::new()),
-        ("INSERT INTO commit_mark (mark) VALUES ($1) ON CONFLICT DO NOTHING RETURNING mark", values![mark]),
-        ("DELETE FROM commit_mark WHERE mark = $1", values![left]),
-        (stripes::LOCK, vec![Value::Number(stripes::SPACE), locks]),
-    ];
+    let mut begin = Batch::default();
+    begin.add("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", []);
+    begin.add("INSERT INTO commit_mark (mark) VALUES ($1) ON CONFLICT DO NOTHING RETURNING mark", values![mark]);
+    begin.add("DELETE FROM commit_mark WHERE mark = $1", values![left]);
+    begin.add(stripes::LOCK, [Value::Number(stripes::SPACE), locks]);
     if connection.all(&begin)?.get(1).is_none_or(Vec::is_empty) {
         return Ok(None);
     }
@@ -219,7 +218,10 @@ impl Writing<'_> {
                 return Ok(Err(CommitError::Unexpected(expect.clone())));
             }
         }
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
+        if changes.changes.iter().any(|change| matches!(change, Change::Queue(_))) {
+            batch.add(super::listen::SAY, []);
+        }
         for change in &changes.changes {
             self.write(connection, &mut batch, change)?;
         }

@@ -1,6 +1,7 @@
 //! What every store promises, whichever database is behind it: one file per room of the store.
 
 mod deliveries;
+mod faults;
 mod losses;
 mod peers;
 mod records;
