@@ -185,6 +185,13 @@ impl Node {
     /// Opens every part and starts serving. When it returns, the doors are open.
     pub async fn start(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
         let parts = Parts::open(config, purpose)?;
+        let store = parts.here.store.clone();
+        if store.is_doubtful() {
+            let checked = tokio::task::spawn_blocking(move || store.check()).await;
+            checked.unwrap_or(Err(crate::store::StoreError::Closed))?;
+        } else {
+            tokio::spawn(care::check(store));
+        }
         let inside = bind("inside", &config.inside.listen).await?;
         let outside = bind("outside", &config.outside.listen).await?;
         let mut feeds = Vec::new();
@@ -214,6 +221,7 @@ impl Node {
         let filing = filing::worker::run(node.parts.here.clone(), stop.clone());
         node.run("the filing into local systems", filing);
         let store = node.parts.here.store.clone();
+        node.run("the disk of the database", care::watch_disk(store.clone(), stop.clone()));
         node.run("the care of the store", care::run(store, stop.clone()));
         node.deliver(stop);
         Ok(node)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Handle, Resealed, StoreError};
+use super::{Condition, Handle, Resealed, StoreError};
 
 /// Values sealed anew in one commit: the writer waits a few milliseconds for it.
 const STEP: usize = 32;
@@ -15,6 +15,37 @@ const BREATH: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_secs(5);
 /// After a failure.
 const REST: Duration = Duration::from_secs(60);
+
+/// Returns when the disk failed: a node that cannot believe its writes must end. A damaged database is read on, and not
+/// written.
+pub async fn watch_disk(store: Handle, mut stop: watch::Receiver<bool>) {
+    let mut condition = store.condition();
+    loop {
+        if let Condition::Broken(error) = &*condition.borrow_and_update() {
+            tracing::error!(%error, "nothing is written any more");
+            if matches!(error, StoreError::Disk(_)) {
+                return;
+            }
+        }
+        let told = tokio::select! {
+            _ = stop.changed() => return,
+            told = condition.changed() => told,
+        };
+        if told.is_err() {
+            let _ = stop.changed().await;
+            return;
+        }
+    }
+}
+
+/// Checks a large store that was closed well, while the node works already.
+pub async fn check(store: Handle) {
+    match tokio::task::spawn_blocking(move || store.check()).await {
+        Ok(Ok(())) => tracing::info!("the store is whole"),
+        Ok(Err(error)) => tracing::error!(%error, "the store was checked"),
+        Err(error) => tracing::error!(%error, "the check of the store did not end"),
+    }
+}
 
 /// Runs until `stop`.
 pub async fn run(store: Handle, mut stop: watch::Receiver<bool>) {

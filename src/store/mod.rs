@@ -23,6 +23,8 @@ pub mod sqlite;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::fault::{Classified, Kind};
 
 /// A consistent reading of everything the node keeps. One trait per room of the store.
@@ -60,6 +62,21 @@ pub trait Store: Send + Sync {
 
     /// Whether the store can read and write, and how large it is.
     fn health(&self) -> Result<Health, StoreError>;
+
+    /// The store's condition, as it changes.
+    fn condition(&self) -> watch::Receiver<Condition> {
+        watch::channel(Condition::Sound).1
+    }
+
+    /// Whether the store was not closed the last time, or is small: then it is checked whole before it is used.
+    fn is_doubtful(&self) -> bool {
+        false
+    }
+
+    /// Reads all of it and says what is damaged first; then nothing is written any more.
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Brings up to `limit` sealed values under the present data key, in one small commit; see [`sealing`]. What is left of
     /// earlier keys is removed when nothing needs it. Safe to stop at any time.
@@ -388,6 +405,16 @@ pub enum Change {
     Audit(audit::AuditEntry),
 }
 
+/// Whether the store may be written to.
+#[derive(Debug, Clone, Default)]
+pub enum Condition {
+    /// It may.
+    #[default]
+    Sound,
+    /// Its disk failed in a write, or it is damaged: nothing is written any more, and nothing acknowledged.
+    Broken(StoreError),
+}
+
 /// What one step of sealing anew did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Resealed {
@@ -436,7 +463,7 @@ pub enum StoreError {
     #[error("the disk of the database failed: {0}")]
     Disk(String),
     /// The file is damaged.
-    #[error("the database is damaged ({0}); restore a backup with `watari restore`")]
+    #[error("the database is damaged ({0}); nothing is written to it. Stop the node and put a backup in its place")]
     Damaged(String),
     /// A value cannot be sealed or opened.
     #[error(transparent)]
@@ -523,6 +550,21 @@ impl Handle {
     /// See [`Store::health`]. Blocks.
     pub fn health(&self) -> Result<Health, StoreError> {
         self.0.health()
+    }
+
+    /// See [`Store::condition`].
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.0.condition()
+    }
+
+    /// See [`Store::is_doubtful`].
+    pub fn is_doubtful(&self) -> bool {
+        self.0.is_doubtful()
+    }
+
+    /// See [`Store::check`]. Blocks.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.0.check()
     }
 
     /// See [`Store::reseal`]. Blocks.

@@ -20,6 +20,7 @@ mod conformance_fhirpath;
 mod conformance_harmonise;
 mod conformance_losses;
 mod conformance_mutations;
+mod db_faults;
 mod demo;
 mod exchange_delivery;
 mod exchange_messages;

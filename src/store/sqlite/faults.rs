@@ -1,6 +1,6 @@
 //! What SQLite's error codes mean for the node.
 
-use rusqlite::{Error, ErrorCode, types::Type};
+use rusqlite::{Error, ErrorCode, ffi, types::Type};
 
 use crate::store::StoreError;
 use crate::store::sealing::SealError;
@@ -16,11 +16,18 @@ impl From<Error> for StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly,
-            Some(ErrorCode::SystemIoFailure) => Self::Disk(error.to_string()),
+            Some(ErrorCode::SystemIoFailure) if failed_in_writing(&error) => Self::Disk(error.to_string()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Database(error.to_string()),
         }
     }
+}
+
+/// Not every failure of input or output is one: without room, the shared memory beside the log cannot grow either.
+fn failed_in_writing(error: &Error) -> bool {
+    let codes =
+        [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE];
+    error.sqlite_error().is_some_and(|told| codes.contains(&told.extended_code))
 }
 
 /// A failure to seal or open, on its way through rusqlite.

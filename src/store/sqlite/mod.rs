@@ -9,6 +9,7 @@ mod facts;
 mod faults;
 mod filings;
 mod history;
+mod integrity;
 mod keys;
 mod losses;
 mod messages;
@@ -29,9 +30,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::watch;
 
 use super::sealing::{MasterKey, MasterSource, Ring};
-use super::{Changes, CommitError, Health, Resealed, Store, StoreError, View, deliveries as rows};
+use super::{Changes, CommitError, Condition, Health, Resealed, Store, StoreError, View, deliveries as rows};
 
 /// Pages in memory of a reading connection, negative KiB as SQLite wants it.
 const READER_CACHE: i64 = -4096;
@@ -41,6 +43,9 @@ const WRITER_CACHE: i64 = -32_768;
 /// copied once. Bounds the log at about 64 MiB, and with it the time to open after a crash.
 const CHECKPOINT_PAGES: i64 = 16_384;
 
+/// A file up to this many bytes is read whole at every start, within some seconds.
+const SMALL: u64 = 256 << 20;
+
 /// A SQLite database file.
 pub struct SqliteStore {
     path: PathBuf,
@@ -48,6 +53,8 @@ pub struct SqliteStore {
     readers: readers::Readers,
     writer: writer::Writer,
     resealing: Mutex<reseal::Resealing>,
+    condition: watch::Sender<Condition>,
+    doubtful: bool,
 }
 
 impl SqliteStore {
@@ -63,6 +70,9 @@ impl SqliteStore {
             std::fs::create_dir_all(folder)
                 .map_err(|error| StoreError::Database(format!("{}: {error}", folder.display())))?;
         }
+        // Whoever closes the file last takes the log away. A command beside a running node also finds it; it does not ask.
+        let unclean = size(&path.with_extension("db-wal")) > 0;
+        let doubtful = unclean || size(path) <= SMALL;
         create_private(path)?;
         let mut connection = connect(path)?;
         migrate::migrate(&mut connection)?;
@@ -71,12 +81,15 @@ impl SqliteStore {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         // What undoes one statement is kept in memory.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
+        let condition = watch::channel(Condition::Sound).0;
         Ok(Self {
+            doubtful,
             path: path.to_path_buf(),
             readers: readers::Readers::new(path, Arc::clone(&ring)),
-            writer: writer::Writer::start(connection, Arc::clone(&ring))?,
+            writer: writer::Writer::start(connection, Arc::clone(&ring), condition.clone())?,
             resealing: Mutex::new(reseal::Resealing::new(path)),
             ring,
+            condition,
         })
     }
 }
@@ -106,8 +119,27 @@ impl Store for SqliteStore {
             Ok(Health { schema_version, bytes })
         })?;
         // An empty commit goes the whole way through the writer: it proves that the file can be written.
-        self.writer.commit(Changes::new()).map_err(|error| StoreError::Database(error.to_string()))?;
+        self.writer.commit(Changes::new()).map_err(|error| match error {
+            CommitError::Store(error) => error,
+            other => StoreError::Database(other.to_string()),
+        })?;
         Ok(health)
+    }
+
+    fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let checked = self.readers.with(integrity::check);
+        if let Err(error @ StoreError::Damaged(_)) = &checked {
+            self.condition.send_replace(Condition::Broken(error.clone()));
+        }
+        checked
     }
 
     fn reseal(&self, limit: usize) -> Result<Resealed, StoreError> {
@@ -131,6 +163,11 @@ impl Store for SqliteStore {
         transaction.commit()?;
         Ok(new.id().to_owned())
     }
+}
+
+/// Bytes of a file; 0 without one.
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
 /// Reads the master key and proves that it opens what is there; the first data key of a new database is made.

@@ -7,12 +7,13 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::watch;
 
 use super::numbers::Numbers;
 use super::seals::Seals;
 use crate::store::losses::LossKey;
 use crate::store::sealing::Ring;
-use crate::store::{Change, Changes, CommitError, Expect, StoreError, deliveries as rows};
+use crate::store::{Change, Changes, CommitError, Condition, Expect, StoreError, deliveries as rows};
 
 /// Acts gathered into one transaction at most.
 const GROUP: usize = 128;
@@ -30,11 +31,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, ring: Arc<Ring>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        ring: Arc<Ring>,
+        condition: watch::Sender<Condition>,
+    ) -> Result<Self, StoreError> {
         let (work, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(connection, &ring, &inbox))
+            .spawn(move || run(connection, &ring, &condition, &inbox))
             .map_err(|error| StoreError::Database(error.to_string()))?;
         Ok(Self { work: Some(work), thread: Some(thread) })
     }
@@ -66,20 +71,35 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut connection: Connection, ring: &Ring, inbox: &mpsc::Receiver<Work>) {
+fn run(mut connection: Connection, ring: &Ring, condition: &watch::Sender<Condition>, inbox: &mpsc::Receiver<Work>) {
     let mut numbers = Numbers::default();
     while let Ok(first) = inbox.recv() {
         let group: Vec<Work> = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1)).collect();
         // A failed send means that the caller has gone away; its act stands or falls with the transaction all the same.
-        for outcome in commit_group(&mut connection, ring, &mut numbers, group) {
+        for outcome in commit_group(&mut connection, ring, condition, &mut numbers, group) {
             outcome.answer();
         }
     }
 }
 
 /// Runs a group in one transaction; gives the answers to send, which are durable.
-fn commit_group(connection: &mut Connection, ring: &Ring, numbers: &mut Numbers, group: Vec<Work>) -> Vec<Outcome> {
-    let results = match together(connection, ring, numbers, &group) {
+fn commit_group(
+    connection: &mut Connection,
+    ring: &Ring,
+    condition: &watch::Sender<Condition>,
+    numbers: &mut Numbers,
+    group: Vec<Work>,
+) -> Vec<Outcome> {
+    let broken = match &*condition.borrow() {
+        Condition::Broken(error) => Some(error.clone()),
+        Condition::Sound => None,
+    };
+    let done = broken.map_or_else(|| together(connection, ring, numbers, &group), Err);
+    if let Err(error @ (StoreError::Disk(_) | StoreError::Damaged(_))) = &done {
+        // After a failed write the system may call clean what never reached the disk: no later commit may be believed.
+        condition.send_replace(Condition::Broken(error.clone()));
+    }
+    let results = match done {
         Ok(results) => results,
         // The file's fault: each by itself would wait for it again.
         Err(error) if !matches!(error, StoreError::Database(_) | StoreError::Sealing(_)) => {
