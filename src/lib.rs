@@ -15,6 +15,7 @@ pub mod intake;
 pub mod records;
 pub mod terminology;
 pub mod translate;
+pub mod validation;
 // a referral goes out
 pub mod documents;
 pub mod filing;

@@ -26,6 +26,7 @@ use crate::server::{listen, outside};
 use crate::store::sealing::MasterSource;
 use crate::store::{Handle, care, sqlite::SqliteStore};
 use crate::translate::{Mappings, Setting};
+use crate::validation::{Library, PackageError, package};
 use crate::web::PageState;
 
 /// Whether the node handles invented people only.
@@ -121,6 +122,9 @@ pub enum NodeError {
     /// Unit and code tables do not compile.
     #[error(transparent)]
     Catalog(#[from] &'static crate::terminology::TableError),
+    /// A package does not open, or a profile that is required is in none.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -156,12 +160,23 @@ impl Parts {
             exchange: Arc::new(config.exchange.clone()),
             filing: Arc::new(config.filing.clone()),
             identity: Arc::new(identity),
+            profiles: Arc::new(profiles(config)?),
             store,
             clock,
             catalog: intake.catalog,
         };
         Ok(Self { here, intake })
     }
+}
+
+/// The profiles of the packages that were added.
+fn profiles(config: &Config) -> Result<Library, NodeError> {
+    let (library, packages) = package::load(&config.store.data, &config.validation.require)?;
+    for one in packages {
+        let (name, version) = (&one.name, &one.version);
+        tracing::info!(%name, %version, profiles = one.profiles, missing = ?one.missing, "a package of profiles is loaded");
+    }
+    Ok(library)
 }
 
 fn load_identity(config: &Config, purpose: Purpose) -> Result<Identity, NodeError> {

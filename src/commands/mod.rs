@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod mapping;
 mod messages;
+mod package;
 mod peer;
 mod referral;
 mod serve;
@@ -35,8 +36,7 @@ const SOME_REFUSED: u8 = 3;
 const USAGE: u8 = 2;
 
 /// Verbs of the contract that later releases bring.
-const NOT_BUILT: &[&str] =
-    &["audit", "backup", "consent", "db", "directory", "package", "referral", "study", "user", "validate"];
+const NOT_BUILT: &[&str] = &["audit", "backup", "consent", "db", "directory", "referral", "study", "user", "validate"];
 
 /// Gateway that exchanges referrals and clinical-trial data between hospitals in different countries.
 #[derive(Debug, Parser)]
@@ -83,6 +83,8 @@ enum Verb {
     Codes(codes::Args),
     /// Check and run cohort questions.
     Cohort(cohort::Args),
+    /// The FHIR packages whose profiles resources are held to.
+    Package(package::Args),
     /// Print a bearer token for scripts and local systems.
     Token(token::Args),
     /// Rotate the keys that what is kept is sealed under.
@@ -153,6 +155,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Audit(args) => audit::run(&context, &args),
         Verb::Codes(args) => codes::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
+        Verb::Package(args) => package::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
         Verb::Key(args) => key::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),

@@ -10,6 +10,7 @@ mod intake;
 mod listeners;
 mod mllp;
 mod store;
+mod validation;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ pub use intake::{CsvConfig, FolderConfig, FolderKind, IntakeConfig, Ssmix2Config
 pub use listeners::{InsideConfig, OutsideConfig};
 pub use mllp::{MllpConfig, MllpFeedConfig, MllpTlsConfig, Network};
 pub use store::{PostgresConfig, StoreConfig};
+pub use validation::ValidationConfig;
 
 use crate::fault::{Classified, Kind};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub filing: FilingConfig,
     /// Cohort questions.
     pub cohort: CohortConfig,
+    /// Profiles that resources must meet.
+    pub validation: ValidationConfig,
 }
 
 /// The configuration cannot be used.

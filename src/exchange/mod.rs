@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::{ExchangeConfig, FilingConfig, InstitutionConfig};
 use crate::harmonise::{Catalog, HarmoniseSetting, Meaning};
 use crate::store::Handle;
+use crate::validation::Library;
 
 /// This institution: who it is, its keys, its store and its clock. What every act of the domain is given.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Institution {
     pub identity: Arc<identity::Identity>,
     /// Its store.
     pub store: Handle,
+    /// The profiles that resources are held to.
+    pub profiles: Arc<Library>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The tables that its records are harmonised by, the hospital's own code maps included.

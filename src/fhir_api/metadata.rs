@@ -84,7 +84,7 @@ fn resource(kind: &str, fhir: &FhirConfig) -> Value {
     });
     let operations: Vec<Value> = operations::SERVED
         .iter()
-        .filter(|(of, ..)| *of == kind)
+        .filter(|(of, ..)| *of == kind || *of == operations::ANY)
         .map(|(_, name, definition)| json!({"name": name, "definition": definition}))
         .collect();
     if !operations.is_empty() {

@@ -17,6 +17,7 @@ mod read;
 mod respond;
 mod search;
 mod update;
+mod validate;
 mod write;
 
 use std::future::{Ready, ready};
@@ -98,6 +99,8 @@ fn interactions(api: Api) -> Router {
                 .fallback(only("GET, HEAD, POST, PUT, PATCH, DELETE")),
         )
         .route("/{type}/_search", post(search::search_by_post).fallback(only("POST")))
+        .route("/{type}/$validate", post(validate::of_type).fallback(only("POST")))
+        .route("/{type}/{id}/$validate", post(validate::of_instance).fallback(only("POST")))
         .route("/{type}/_history", get(history::of_type).fallback(only("GET, HEAD")))
         .route(
             "/{type}/{id}",

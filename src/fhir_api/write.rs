@@ -15,6 +15,7 @@ use crate::records::accept::{self, AcceptError, Done, EntryOutcome, Origin};
 use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
 use crate::store::{Change, Changes, CommitError, Expect};
+use crate::validation;
 
 /// How often a transaction is resolved anew when another act changed the record in between.
 const ATTEMPTS: usize = 5;
@@ -64,6 +65,7 @@ pub(super) async fn commit(
     let (api, staff) = (api.clone(), staff.clone());
     let work = tokio::task::spawn_blocking(move || {
         api.maps.unwritten(&transaction)?;
+        is_of_its_profiles(&api, &transaction, sent)?;
         let _held = conditions::are_loose(&transaction)
             .then(|| api.conditional.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         commit_now(&api, &staff, &transaction, sent)
@@ -119,6 +121,16 @@ fn audited(staff: &Staff, now: &str, outcomes: &[EntryOutcome]) -> Vec<Change> {
     let written = entry("record.write", &|done| !matches!(done, Done::Deleted | Done::Absent | Done::Read));
     let deleted = entry("record.delete", &|done| done == Done::Deleted);
     written.into_iter().chain(deleted).collect()
+}
+
+/// Refuses what is not of the profiles that it declares, or that its type must meet.
+fn is_of_its_profiles(api: &Api, transaction: &Value, sent: Sent) -> Result<(), Problem> {
+    let Some((entry, issues)) = validation::check_transaction(&api.here.profiles, transaction, &api.here.now()) else {
+        return Ok(());
+    };
+    let issues = issues.into_iter().map(|one| structure::Issue { place: one.place, code: one.code, text: one.text });
+    let issues: Vec<Issue> = issues.map(|one| issue(entry, &one, sent)).collect();
+    Err(Problem::new(Kind::Unprocessable, format!("entry {entry} is not of its profiles")).of(issues))
 }
 
 /// Names each element that the structure check found wrong.

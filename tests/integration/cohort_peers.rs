@@ -52,6 +52,7 @@ impl Node {
             ..InstitutionConfig::default()
         };
         let here = Institution {
+            profiles: std::sync::Arc::default(),
             config: Arc::new(config),
             exchange: Arc::new(ExchangeConfig { attempt_seconds: 5, ..ExchangeConfig::default() }),
             filing: Arc::default(),

@@ -38,6 +38,7 @@ fn stage() -> &'static Stage {
             let identity = Identity::create(&folder.path().join(id), id, &[], noon()).unwrap();
             let database = folder.path().join(id).join("watari.db");
             Institution {
+                profiles: std::sync::Arc::default(),
                 config: InstitutionConfig { id: id.to_owned(), ..InstitutionConfig::default() }.into(),
                 exchange: ExchangeConfig::default().into(),
                 filing: std::sync::Arc::default(),

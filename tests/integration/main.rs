@@ -60,6 +60,7 @@ mod postgres_server;
 mod process;
 mod process_killed;
 mod process_serve;
+mod profiles;
 mod provenance;
 mod recipes;
 mod record_effects;

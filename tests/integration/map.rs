@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["server", "web"],
     &["referral", "cohort", "filing", "intake"],
     &["documents", "records", "exchange"],
-    &["harmonise", "translate"],
+    &["harmonise", "translate", "validation"],
     &["terminology"],
     &["access", "audit"],
     &["store", "extracts", "wire"],

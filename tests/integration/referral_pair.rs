@@ -38,6 +38,7 @@ impl Side {
         let start = "2026-11-24T00:00:00Z".parse().unwrap();
         let identity = Identity::create(&folder.path().join("keys"), id, &[], start).unwrap();
         let here = Institution {
+            profiles: std::sync::Arc::default(),
             config: Arc::new(config(id, country)),
             exchange: Arc::new(ExchangeConfig::default()),
             filing: Arc::default(),

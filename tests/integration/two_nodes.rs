@@ -73,6 +73,7 @@ impl Node {
         let address = listener.local_addr().unwrap();
         let url = format!("https://{address}");
         let here = Institution {
+            profiles: std::sync::Arc::default(),
             config: Arc::new(institution(id, country)),
             exchange: Arc::new(ExchangeConfig { attempt_seconds: 5, ..ExchangeConfig::default() }),
             filing: Arc::default(),

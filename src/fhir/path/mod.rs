@@ -26,6 +26,7 @@ pub use decimal::Decimal;
 pub use item::{Element, Item};
 pub use moment::{Moment, MomentKind};
 pub use quantity::Quantity;
+pub use resolve::find;
 
 use crate::fhir::structure::Node;
 

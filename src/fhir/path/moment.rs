@@ -207,7 +207,7 @@ impl Moment {
     }
 
     /// Which is earlier; `None` where one was not written far enough to tell, or a time is compared with a date.
-    pub(super) fn order(&self, other: &Self) -> Option<Ordering> {
+    pub fn order(&self, other: &Self) -> Option<Ordering> {
         let is_time = |one: &Self| one.kind == MomentKind::Time;
         if is_time(self) != is_time(other) {
             return None;

@@ -18,8 +18,12 @@ use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
 use crate::store::{Change, Changes};
 
+/// Stands for every resource type.
+pub(super) const ANY: &str = "*";
+
 /// Name, resource type (none: of the system), and canonical definition of each operation: for the CapabilityStatement.
 pub(super) const SERVED: &[(&str, &str, &str)] = &[
+    (ANY, "validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate"),
     ("CodeSystem", "lookup", "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
     ("Composition", "document", "http://hl7.org/fhir/OperationDefinition/Composition-document"),
     ("ConceptMap", "translate", "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
