@@ -20,6 +20,7 @@ use crate::fault::{Classified, Kind};
 use crate::filing;
 use crate::harmonise;
 use crate::intake::{Intake, mllp};
+use crate::records::reindex;
 use crate::referral::delivered::Delivered;
 use crate::routes;
 use crate::server::{listen, outside};
@@ -165,6 +166,7 @@ impl Parts {
             clock,
             catalog: intake.catalog,
         };
+        reindex::bring_up_to_date(&here.store, &here.meaning())?;
         Ok(Self { here, intake })
     }
 }

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use super::question::{Checked, Context, Criterion, Select, UnitPolicy, ValueFilter};
 use super::{CohortError, age, quantity};
 use crate::harmonise::Catalog;
-use crate::store::records::{FactQuery, QuantityRange};
+use crate::records::find::{self, FactQuery, QuantityRange};
 use crate::store::{StoreError, View};
 use crate::terminology::equivalence::expand;
 
@@ -76,11 +76,11 @@ pub fn count(view: &dyn View, plan: &Plan) -> Result<u64, StoreError> {
 fn patients(view: &dyn View, test: &Test) -> Result<BTreeSet<String>, StoreError> {
     match test {
         Test::Never => Ok(BTreeSet::new()),
-        Test::Born { from, to } => view.patients_born(from.as_deref(), to.as_deref()),
+        Test::Born { from, to } => find::patients_born(view, from.as_deref(), to.as_deref()),
         Test::Facts(queries) => {
             let mut found = BTreeSet::new();
             for query in queries {
-                found.append(&mut view.patients_with(query)?);
+                found.append(&mut find::patients_with(view, query)?);
             }
             Ok(found)
         }

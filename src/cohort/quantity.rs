@@ -7,7 +7,7 @@ use super::count::refuse;
 use super::question::{Comparator, FilterKind, ValueFilter};
 use crate::harmonise::units::{Reading, factor};
 use crate::harmonise::{Catalog, fitted_unit};
-use crate::store::records::QuantityRange;
+use crate::records::find::QuantityRange;
 use crate::terminology::analytes::Analyte;
 
 /// The ranges a filter allows, in a unit that every harmonised result of the analyte carries.

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Context, Failure, Outcome};
 use crate::harmonise::{Catalog, HarmoniseSetting, Unmapped, harmonise_resource};
 use crate::node::{Parts, Purpose};
+use crate::records::find;
 use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,7 @@ fn unmapped(context: &Context, limit: usize) -> Outcome {
 /// Harmonises the record anew, patient by patient, and keeps only what was not known.
 fn count(parts: &Parts) -> Result<Unmapped, StoreError> {
     let setting = HarmoniseSetting::from(parts.here.config.as_ref());
-    let patients = parts.here.store.view(|view| view.all_patients())?;
+    let patients = parts.here.store.view(find::all_patients)?;
     let mut unmapped = Unmapped::default();
     for patient in patients {
         let resources = parts.here.store.view(|view| view.compartment(&patient))?;

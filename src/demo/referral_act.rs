@@ -11,7 +11,8 @@ use super::tale::Tale;
 use super::{DemoError, intake_act};
 use crate::access::Role;
 use crate::exchange::{directory, pairing, receipt};
-use crate::fhir::search::{Criterion, Match, Search};
+use crate::fhir::search::{Criterion, Search};
+use crate::records::find;
 use crate::store::StoreError;
 use crate::store::referrals::Referral;
 
@@ -253,16 +254,8 @@ async fn act(person: &Person<'_>, page: &str, name: &str, value: &str) -> Result
 
 /// Logical id of the patient with this record number.
 fn patient(site: &Site, number: &str) -> Result<String, DemoError> {
-    let search = Search {
-        kind: "Patient".to_owned(),
-        criteria: vec![Criterion {
-            parameter: "identifier".to_owned(),
-            any: vec![Match::Token { system: None, code: number.to_owned() }],
-        }],
-        count: 2,
-        offset: 0,
-    };
-    let found = site.node.parts.here.store.view(|view| view.search(&search))?;
+    let search = Search::new("Patient", vec![Criterion::token("identifier", None, number)], 2);
+    let found = site.node.parts.here.store.view(|view| find::search(view, &search).map_err(StoreError::from))?;
     match &found.resources[..] {
         [one] => Ok(one.id.clone()),
         other => Err(DemoError::Story(format!("{} patients have number {number} at {}", other.len(), site.plan.id))),

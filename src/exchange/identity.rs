@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
+use sha2::Digest as _;
 
 use super::certificate::{CertificateError, CertificateFacts, INSTITUTION_URI};
 use super::jws::{self, JwsError, PublicKey};
@@ -45,6 +46,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// A key for one purpose of this node, from its TLS key: every process that has the keys has it, nobody else.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        let mut hash = sha2::Sha256::new_with_prefix((purpose.len() as u64).to_be_bytes());
+        hash.update(purpose.as_bytes());
+        hash.update(self.tls_key.secret_der());
+        hash.finalize().into()
+    }
+
     /// Makes new keys for `institution` in the folder `dir` and a certificate valid for two years from `now`, for
     /// `hosts` beside the machine's loopback names. Existing keys are never overwritten.
     pub fn create(dir: &Path, institution: &str, hosts: &[String], now: Timestamp) -> Result<Self, IdentityError> {

@@ -13,13 +13,28 @@ pub fn instant(at: Timestamp) -> String {
 /// `[from, to)` of a `date`, `dateTime` or `instant`, as sortable RFC 3339 UTC text. Dates without a time are read in
 /// UTC. `None` if the text is no FHIR date.
 pub fn range(text: &str) -> Option<(String, String)> {
-    let (from, to) = match text.len() {
-        4 => years(text)?,
-        7 => months(text)?,
-        10 => days(text)?,
-        _ => moments(text)?,
-    };
+    let (from, to) = moments_of(text)?;
     Some((instant(from), instant(to)))
+}
+
+/// [`range`] in milliseconds since 1970 UTC.
+pub fn span(text: &str) -> Option<(i64, i64)> {
+    let (from, to) = moments_of(text)?;
+    Some((from.as_millisecond(), to.as_millisecond()))
+}
+
+/// Milliseconds since 1970 of an RFC 3339 time.
+pub fn milliseconds(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
+fn moments_of(text: &str) -> Option<(Timestamp, Timestamp)> {
+    match text.len() {
+        4 => years(text),
+        7 => months(text),
+        10 => days(text),
+        _ => moments(text),
+    }
 }
 
 fn years(text: &str) -> Option<(Timestamp, Timestamp)> {

@@ -40,7 +40,8 @@ impl CodeMaps {
     pub(super) fn search(&self, search: &Search) -> Vec<&Value> {
         let is_asked_for = |map: &&Value| {
             search.criteria.iter().all(|criterion| {
-                criterion.any.iter().any(|one| matches!(one, Match::Id(id) if fhir::id(map) == Some(id.as_str())))
+                let is_met = |one: &Match| matches!(one, Match::Id(id) if fhir::id(map) == Some(id.as_str()));
+                !criterion.is_not && criterion.any.iter().any(is_met)
             })
         };
         self.every().iter().filter(is_asked_for).collect()

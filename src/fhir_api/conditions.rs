@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Reads a condition; see [`crate::records::accept::ReadCondition`].
 pub(super) fn read(kind: &str, query: &str) -> Result<Search, (Kind, String)> {
-    let pairs = super::search::form_pairs(query).and_then(|pairs| super::search::parse(kind.to_owned(), &pairs));
+    let pairs = super::search::form_pairs(query).and_then(|pairs| super::search::parse(kind, &pairs));
     pairs.map_err(|problem| {
         // What no search serves is a mistake in a condition: nothing is written by it.
         let kind = if problem.kind() == Kind::NotSupported { Kind::Malformed } else { problem.kind() };

@@ -62,14 +62,11 @@ fn coded(codes: &[&str]) -> Value {
 }
 
 fn resource(kind: &str, fhir: &FhirConfig) -> Value {
-    let parameters: Vec<Value> = std::iter::once(json!({"name": "_id", "type": "token"}))
-        .chain(
-            parameters::of(kind)
-                .iter()
-                .filter(|parameter| parameter.kind != ParameterType::Quantity)
-                .map(|parameter| json!({"name": parameter.name, "type": parameter.kind.as_str()})),
-        )
-        .collect();
+    let served = || parameters::of(kind).iter().filter(|parameter| parameter.kind.is_served());
+    let parameters: Vec<Value> =
+        served().map(|parameter| json!({"name": parameter.name, "type": parameter.kind.as_str()})).collect();
+    let references = served().filter(|parameter| parameter.kind == ParameterType::Reference);
+    let includes: Vec<String> = references.map(|parameter| format!("{kind}:{}", parameter.name)).collect();
     let mut resource = json!({
         "type": kind,
         "interaction": coded(&OF_TYPE),
@@ -89,6 +86,9 @@ fn resource(kind: &str, fhir: &FhirConfig) -> Value {
         .collect();
     if !operations.is_empty() {
         resource["operation"] = Value::Array(operations);
+    }
+    if !includes.is_empty() {
+        resource["searchInclude"] = json!(includes);
     }
     if kind == CONCEPT_MAP {
         resource["documentation"] = json!(

@@ -112,6 +112,8 @@ fn interactions(api: Api) -> Router {
         )
         .route("/{type}/{id}/_history", get(history::of_instance).fallback(only("GET, HEAD")))
         .route("/{type}/{id}/_history/{version}", get(read::vread).fallback(only("GET, HEAD")))
+        .route("/{type}/{id}/{within}", get(search::search_compartment).fallback(not_served))
+        .route("/{type}/{id}/{within}/_search", post(search::search_compartment_by_post).fallback(not_served))
         .fallback(not_served)
         .with_state(api)
 }

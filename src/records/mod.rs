@@ -3,8 +3,11 @@
 pub mod accept;
 mod amend;
 pub mod condition;
+pub mod find;
 pub mod index;
 mod merge;
 pub mod parameters;
+pub mod query;
+pub mod reindex;
 mod retire;
 mod units;

@@ -6,13 +6,14 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::fhir::search::{Criterion, Match, Search};
+use super::find;
+use crate::fhir::search::{Criterion, Search};
 use crate::fhir::systems;
 use crate::store::records::StoredResource;
 use crate::store::{StoreError, View};
 
-/// Search parameter of `meta.source`.
-pub(crate) const SOURCE: &str = "_source";
+/// Where the source of a resource stands.
+const SOURCE: &str = "meta.source";
 
 /// Types of resources that tell of an order and go with it. People, places and visits outlive it.
 const OF_ORDER: [&str; 11] = [
@@ -77,10 +78,8 @@ pub(crate) fn withdraw_new(resource: &mut Value) {
 }
 
 fn of_source(view: &dyn View, kind: &str, source: &str) -> Result<Vec<StoredResource>, StoreError> {
-    let token = Match::Token { system: None, code: source.to_owned() };
-    let criterion = Criterion { parameter: SOURCE.to_owned(), any: vec![token] };
-    let search = Search { kind: kind.to_owned(), criteria: vec![criterion], count: MOST, offset: 0 };
-    Ok(view.search(&search)?.resources)
+    let search = Search::new(kind, vec![Criterion::token(SOURCE, None, source)], MOST);
+    Ok(find::search(view, &search)?.resources)
 }
 
 /// Whether there was anything to change.

@@ -11,6 +11,7 @@ pub mod cohorts;
 pub mod deliveries;
 pub mod filings;
 pub mod history;
+pub mod keys;
 pub mod losses;
 pub mod messages;
 pub mod peers;
@@ -254,6 +255,13 @@ pub enum Change {
         version: u64,
         /// When, RFC 3339 with milliseconds.
         at: String,
+    },
+    /// Indexes resources anew, as they are; then all up to a position are of an edition of the search parameters.
+    IndexAnew {
+        /// The resources.
+        resources: Vec<records::Reindexed>,
+        /// What then holds.
+        state: records::IndexState,
     },
     /// A later event says the same of a resource: its time moves, its version stays.
     ConfirmResource {

@@ -1,9 +1,9 @@
 //! The clinical record: resources with their history and search rows.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
 use super::StoreError;
-use crate::fhir::search::Search;
+use super::keys::Keys;
 
 /// A resource as kept: the JSON text is the record; the rest is about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,16 +42,24 @@ pub struct ResourceWrite {
     pub message_id: Option<String>,
 }
 
-/// One row of the search index.
+/// One thing that a resource is found by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRow {
-    /// Search parameter name (`code`, `identifier`, `birthdate` …).
-    pub parameter: String,
+    /// Element of the resource (`code`, `name.family`, `effective`), without the type of a choice.
+    pub path: Cow<'static, str>,
     /// What to find it by.
     pub value: IndexValue,
 }
 
-/// A search value, by type.
+impl IndexRow {
+    /// A row.
+    pub fn new(path: impl Into<Cow<'static, str>>, value: IndexValue) -> Self {
+        Self { path: path.into(), value }
+    }
+}
+
+/// A search value, by type. Tokens, texts, references and dates lead to the resource; what is written out exactly and
+/// quantities are only compared once it is found by something else.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IndexValue {
     /// System (empty: none) and code.
@@ -63,79 +71,164 @@ pub enum IndexValue {
     },
     /// Folded text.
     Text(String),
-    /// `Type/id`.
+    /// The text as written, where folding changed it.
+    Exact(String),
+    /// `Type/id`, or an address elsewhere.
     Reference(String),
-    /// From (inclusive) to (exclusive), RFC 3339 UTC text.
+    /// From (inclusive) to (exclusive), milliseconds since 1970 UTC.
     Date {
         /// Inclusive.
-        from: String,
+        from: i64,
         /// Exclusive.
-        to: String,
+        to: i64,
     },
-    /// A number with its UCUM unit, as written or as harmonised; compared as floating point, shown from the JSON.
+    /// A number or a range of numbers with its unit; compared as floating point, shown from the JSON. Not a number:
+    /// something is there that cannot be compared.
     Quantity {
-        /// Number.
-        value: f64,
-        /// UCUM code or "".
+        /// Low end, inclusive.
+        low: f64,
+        /// High end, inclusive.
+        high: f64,
+        /// UCUM code, or `system|code`, or the unit as written.
         unit: String,
     },
 }
 
-/// A page of search results.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
-    /// How many match in all.
-    pub total: u64,
-    /// This page.
-    pub resources: Vec<StoredResource>,
+/// Type and id of `Type/id`; anything else is an address elsewhere, which has no type.
+pub fn split_target(target: &str) -> (&str, &str) {
+    match target.split_once('/') {
+        Some((kind, id)) if kind.starts_with(|c: char| c.is_ascii_uppercase()) && !id.contains('/') => (kind, id),
+        _ => ("", target),
+    }
 }
 
-/// Patients for whom a resource exists that carries one of these codes, and, if asked, a quantity in a range.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FactQuery {
-    /// Resource type: `Condition`, `Observation`, `MedicationRequest` …
-    pub kind: String,
-    /// Acceptable (system, code) pairs of parameter `code`.
-    pub codes: Vec<(String, String)>,
-    /// Acceptable ranges, one per unit: any of them may hold.
-    pub quantities: Vec<QuantityRange>,
-    /// Statuses (parameter `status`) that do not count, e.g. `entered-in-error`.
-    pub excluded_statuses: Vec<String>,
+/// The path under which the patient that a resource is about is a reference of it.
+pub const PATIENT_PATH: &str = "*patient";
+
+/// A value, or a range of values, to ask the index for. Numbers are those of [`IndexView::word`] and
+/// [`IndexView::position`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Posting<'a> {
+    /// All resources of a type.
+    Kind(i64),
+    /// Of a code, or of any code of a system.
+    Token {
+        /// Element.
+        path: i64,
+        /// Word of the system; none: of any.
+        system: Option<i64>,
+        /// None: any code.
+        code: Option<&'a str>,
+    },
+    /// Codes and addresses that begin so.
+    TokenStart {
+        /// Element.
+        path: i64,
+        /// Beginning.
+        start: &'a str,
+    },
+    /// Folded texts that begin so.
+    TextStart {
+        /// Element.
+        path: i64,
+        /// Beginning.
+        start: &'a str,
+    },
+    /// Folded texts that have this in them.
+    TextPart {
+        /// Element.
+        path: i64,
+        /// Part.
+        part: &'a str,
+    },
+    /// What refers to an address.
+    Reference {
+        /// Element.
+        path: i64,
+        /// Position of the target.
+        target: i64,
+    },
+    /// Spans of time.
+    Dates {
+        /// Element.
+        path: i64,
+        /// The span begins between these, both inclusive.
+        from: (i64, i64),
+        /// The span ends between these, both inclusive.
+        to: (i64, i64),
+    },
 }
 
-/// An interval of numbers in one unit. An absent end is open; ends are inclusive unless said otherwise.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QuantityRange {
-    /// UCUM code.
-    pub unit: String,
-    /// Low end.
-    pub low: Option<f64>,
-    /// The low end itself does not count.
-    pub low_exclusive: bool,
-    /// High end.
-    pub high: Option<f64>,
-    /// The high end itself does not count.
-    pub high_exclusive: bool,
+/// What the index knows of a resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Its position.
+    pub position: i64,
+    /// Word of its type.
+    pub kind: i64,
+    /// Position of the patient it is about.
+    pub patient: Option<i64>,
+    /// Last update, milliseconds since 1970 UTC.
+    pub updated: i64,
+    /// What it is found by.
+    pub keys: Keys<'a>,
+}
+
+/// By what resources are indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexState {
+    /// Edition of the search parameters.
+    pub edition: u32,
+    /// All resources up to this position are of this edition; the greatest number once all are.
+    pub reached: i64,
+}
+
+/// A resource as it is to be indexed anew.
+#[derive(Debug, Clone)]
+pub struct Reindexed {
+    /// Its position.
+    pub position: i64,
+    /// The version that was read; a later one has been indexed when it was written.
+    pub version: u64,
+    /// What it is found by.
+    pub index: Vec<IndexRow>,
+}
+
+/// The few questions from which a search is made (`records/find`). Every resource has a position, which never changes;
+/// words and addresses have numbers, which never change.
+pub trait IndexView {
+    /// The number of a word, if it has one. `Observation?code` is the element `code` of observations.
+    fn word(&self, text: &str) -> Result<Option<i64>, StoreError>;
+    /// The word of a number.
+    fn text_of(&self, number: i64) -> Result<Option<String>, StoreError>;
+    /// The position of `kind/id`, held or referred to; of an address elsewhere if `kind` is empty.
+    fn position(&self, kind: &str, id: &str) -> Result<Option<i64>, StoreError>;
+    /// Type and id of a position.
+    fn address_at(&self, position: i64) -> Result<Option<(String, String)>, StoreError>;
+    /// Positions of resources that have, or once had, a value; in no order, some perhaps twice. It stops when it has more
+    /// than `at_most`.
+    fn owners(&self, posting: &Posting<'_>, at_most: usize) -> Result<Vec<i64>, StoreError>;
+    /// What the index knows of the resources at these positions, in their order; what is not held is passed over. It stops
+    /// when `visit` says false.
+    fn entries(&self, positions: &[i64], visit: &mut dyn FnMut(Entry<'_>) -> bool) -> Result<(), StoreError>;
+    /// The current versions at these positions, in their order; what is not held is passed over.
+    fn resources_at(&self, positions: &[i64]) -> Result<Vec<StoredResource>, StoreError>;
+    /// By what resources are indexed.
+    fn index_state(&self) -> Result<IndexState, StoreError>;
+    /// The next resources behind a position, by position, at most so many.
+    fn resources_behind(&self, position: i64, at_most: usize) -> Result<Vec<(i64, StoredResource)>, StoreError>;
 }
 
 /// Reading the record.
-pub trait RecordView {
+pub trait RecordView: IndexView {
     /// The current version, unless there is none.
     fn resource(&self, kind: &str, id: &str) -> Result<Option<StoredResource>, StoreError>;
     /// One version; it may be the deletion.
     fn resource_version(&self, kind: &str, id: &str, version: u64) -> Result<Option<StoredResource>, StoreError>;
     /// Current resources of `kind` with this identifier (index parameter `identifier`), oldest first, at most 10.
     fn by_identifier(&self, kind: &str, system: &str, value: &str) -> Result<Vec<StoredResource>, StoreError>;
-    /// A page of current resources.
-    fn search(&self, search: &Search) -> Result<Found, StoreError>;
     /// All current resources about a patient, the patient first, then by type and id.
     fn compartment(&self, patient_id: &str) -> Result<Vec<StoredResource>, StoreError>;
     /// Number of current resources by type.
     fn resource_counts(&self) -> Result<Vec<(String, u64)>, StoreError>;
-    /// Patients that match, by logical id.
-    fn patients_with(&self, query: &FactQuery) -> Result<BTreeSet<String>, StoreError>;
-    /// Patients whose birth date lies in `[from, to)`, both `YYYY-MM-DD` or open.
-    fn patients_born(&self, from: Option<&str>, to: Option<&str>) -> Result<BTreeSet<String>, StoreError>;
-    /// All patients, by logical id.
-    fn all_patients(&self) -> Result<BTreeSet<String>, StoreError>;
 }

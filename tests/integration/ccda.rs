@@ -364,7 +364,7 @@ fn documents_enter_the_record_and_wrong_ones_are_kept_aside() {
     assert!(first["resources"].as_u64().unwrap() > 30, "{first}");
     let aside = site.quarantined();
     assert!(aside[0].reason.as_deref().unwrap().contains("patientRole/id"), "{aside:?}");
-    let patients = site.read(|view| view.all_patients());
+    let patients = site.read(watari::records::find::all_patients);
     assert_eq!(patients.len(), 1, "both documents are of one patient");
     let record = site.read(|view| view.compartment(patients.first().unwrap()));
     let result = record.iter().find(|one| one.json.contains("\"4548-4\"")).unwrap();

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use watari::cohort::question::{Checked, check, schema};
 use watari::cohort::{CohortError, count};
 use watari::config::Country;
-use watari::fhir::{codings, systems};
-use watari::harmonise::{HarmoniseSetting, builtin, comparable_quantities, harmonise_resource};
-use watari::store::records::{IndexRow, IndexValue, ResourceWrite, StoredResource};
+use watari::fhir::systems;
+use watari::harmonise::{HarmoniseSetting, builtin, harmonise_resource};
+use watari::store::records::{ResourceWrite, StoredResource};
 use watari::store::{Change, Changes, Handle, sqlite::SqliteStore};
 
 /// A hospital's store with `people` in it, written in the manner of `country`.
@@ -55,33 +55,10 @@ pub fn put(store: &Handle, country: Country, kind: &str, id: &str, patient: &str
             json: resource.to_string(),
         },
         patient: Some(patient.to_owned()),
-        index: index(resource),
+        index: watari::records::index::rows(resource),
         message_id: None,
     };
     store.commit(Changes::new().with(Change::PutResource(write))).unwrap();
-}
-
-fn index(resource: &Value) -> Vec<IndexRow> {
-    let row = |parameter: &str, value| IndexRow { parameter: parameter.to_owned(), value };
-    let mut rows = Vec::new();
-    for concept in ["code", "medicationCodeableConcept"] {
-        for (system, code) in codings(&resource[concept]) {
-            rows.push(row("code", IndexValue::Token { system: system.to_owned(), code: code.to_owned() }));
-        }
-    }
-    let status = resource["status"].as_str().or_else(|| resource["verificationStatus"]["coding"][0]["code"].as_str());
-    if let Some(code) = status {
-        rows.push(row("status", IndexValue::Token { system: String::new(), code: code.to_owned() }));
-    }
-    if let Some(born) = resource["birthDate"].as_str() {
-        let to = born.parse::<jiff::civil::Date>().unwrap().tomorrow().unwrap().to_string();
-        rows.push(row("birthdate", IndexValue::Date { from: born.to_owned(), to }));
-    }
-    for (value, unit) in comparable_quantities(resource) {
-        let value = value.as_f64().unwrap();
-        rows.push(row("value-quantity", IndexValue::Quantity { value, unit: unit.to_owned() }));
-    }
-    rows
 }
 
 fn observation(system: &str, code: &str, value: &str, unit: &str, status: &str) -> Value {

@@ -62,7 +62,7 @@ impl Storage {
 }
 
 fn resources(site: &Site, kind: &str) -> Vec<(StoredResource, Value)> {
-    let patient = site.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = site.read(watari::records::find::all_patients).pop_first().unwrap();
     let all = site.read(|view| view.compartment(&patient));
     let kept = all.into_iter().filter(|one| one.kind == kind);
     kept.map(|one| {

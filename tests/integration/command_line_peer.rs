@@ -67,7 +67,7 @@ async fn a_revoked_partner_gets_nothing_and_gives_nothing() {
     pair(&sumida, &bayview);
     let mut feed = Feed::connect(sending.mllp()).await;
     assert_eq!(feed.send(&message(ARRIVAL)).await.code, "AA");
-    let patient = bayview.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = bayview.read(watari::records::find::all_patients).pop_first().unwrap();
     let clinician = Clinician::sign_in(&bayview, &sending).await;
     let status = |id: &str| bayview.read(|view| view.referral(id)).unwrap().status;
     let first = clinician.refer(&patient, "Lefebvre", "sumida").await;

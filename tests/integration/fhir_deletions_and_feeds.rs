@@ -11,12 +11,12 @@ const RESULTS: &str = include_str!("../fixtures/process/mllp/results.hl7");
 
 /// Deletes everything about the one patient and then the patient; gives its id.
 async fn forget(site: &Site, system: &System<'_>) -> String {
-    let id = site.read(|view| view.all_patients()).pop_first().unwrap();
+    let id = site.read(watari::records::find::all_patients).pop_first().unwrap();
     let about: Vec<String> =
         site.read(|view| view.compartment(&id)).iter().map(|one| format!("{}/{}", one.kind, one.id)).collect();
     let entries: Vec<_> = about.iter().map(|name| json!({"request": {"method": "DELETE", "url": name}})).collect();
     system.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})).await.is(200);
-    assert!(site.read(|view| view.all_patients()).is_empty());
+    assert!(site.read(watari::records::find::all_patients).is_empty());
     id
 }
 
@@ -27,7 +27,7 @@ async fn a_message_about_a_deleted_patient_is_kept_aside_until_a_person_decides(
     let system = System::new(&site, &node, "system");
     let mut feed = Feed::connect(node.mllp()).await;
     assert_eq!(feed.send(&message(ARRIVAL)).await.code, "AA");
-    let stored = site.read(|view| view.all_patients()).pop_first().unwrap();
+    let stored = site.read(watari::records::find::all_patients).pop_first().unwrap();
     let body = system.get(&format!("/fhir/Patient/{stored}")).await.is(200).json();
     let id = forget(&site, &system).await;
 

@@ -93,7 +93,7 @@ async fn a_referral_and_its_answer_reach_the_local_systems_of_both_ends() {
     for text in [ARRIVAL, RESULTS] {
         assert_eq!(feed.send(&message(text)).await.code, "AA");
     }
-    let patient = sender.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = sender.read(watari::records::find::all_patients).pop_first().unwrap();
     let id = Clinician::sign_in(&sender, &sending).await.refer(&patient, "Lefebvre", "sumida").await;
 
     // The local system is down: the referral is received all the same, what is for it waits, and the storage has its own.
@@ -185,7 +185,7 @@ async fn a_message_that_is_refused_is_shown_and_can_be_tried_again() {
     let (sending, _receiving) = tokio::join!(sender.serve(), receiver.serve());
     pair(&receiver, &sender);
     assert_eq!(Feed::connect(sending.mllp()).await.send(&message(ARRIVAL)).await.code, "AA");
-    let patient = sender.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = sender.read(watari::records::find::all_patients).pop_first().unwrap();
     let id = Clinician::sign_in(&sender, &sending).await.refer(&patient, "Lefebvre", "sumida").await;
     let dead = until("the refusal", || filings(&receiver, "dead").pop()).await;
     assert_eq!((dead.answer.as_deref(), dead.attempts, dead.referral.as_str()), (Some("AR"), 1, id.as_str()));

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use watari::documents::{self, OwnIds};
-use watari::fhir::search::{Criterion, Match, Search};
+use watari::fhir::search::{Criterion, Search};
+use watari::records::find;
 use watari::referral::party::Party;
+use watari::store::StoreError;
 use watari::store::messages::MessageStatus;
 use watari::store::records::StoredResource;
 
@@ -34,16 +36,9 @@ fn arrival(control_id: &str) -> Vec<u8> {
 
 /// The one observation of this LOINC code.
 fn observation(site: &Site, code: &str) -> StoredResource {
-    let search = Search {
-        kind: "Observation".to_owned(),
-        criteria: vec![Criterion {
-            parameter: "code".to_owned(),
-            any: vec![Match::Token { system: Some("http://loinc.org".to_owned()), code: code.to_owned() }],
-        }],
-        count: 10,
-        offset: 0,
-    };
-    let mut found = site.read(|view| view.search(&search)).resources;
+    let criterion = Criterion::token("code", Some("http://loinc.org"), code);
+    let search = Search::new("Observation", vec![criterion], 10);
+    let mut found = site.read(|view| find::search(view, &search).map_err(StoreError::from)).resources;
     assert_eq!(found.len(), 1, "{found:#?}");
     found.remove(0)
 }
@@ -282,7 +277,7 @@ async fn the_same_message_twice_writes_nothing_twice() {
     for text in [ARRIVAL, RESULTS] {
         assert_eq!(feed.send(&message(text)).await.code, "AA");
     }
-    let patient = site.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = site.read(watari::records::find::all_patients).pop_first().unwrap();
     let once = site.read(|view| view.compartment(&patient));
     let counts = site.read(|view| view.resource_counts());
     for text in [ARRIVAL, RESULTS] {
@@ -300,7 +295,7 @@ async fn no_allergy_segment_is_no_information() {
     let mut feed = Feed::connect(node.mllp()).await;
     assert_eq!(feed.send(&message(ARRIVAL)).await.code, "AA");
     assert_eq!(site.count("AllergyIntolerance"), 0);
-    let patient = site.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = site.read(watari::records::find::all_patients).pop_first().unwrap();
     let gathered = site.read(|view| documents::gather(view, &meaning(), &patient)).unwrap();
     let mut own = OwnIds::new("test");
     let author = Party::here(&site.config.institution).organization();

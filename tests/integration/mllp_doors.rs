@@ -97,7 +97,7 @@ async fn each_door_has_its_own_senders_country_and_character_set() {
     assert_eq!(ack.code, "AA", "{ack:?}");
     let newest = site.messages().remove(0);
     assert_eq!((newest.status, newest.source.as_str()), (MessageStatus::Translated, "tokyo: HIS"));
-    let patient = site.read(|view| view.all_patients()).pop_first().unwrap();
+    let patient = site.read(watari::records::find::all_patients).pop_first().unwrap();
     let patient = site.read(|view| view.resource("Patient", &patient)).unwrap();
     assert!(patient.json.contains("髙橋") && patient.json.contains("タカハシ"), "{}", patient.json);
     assert_eq!(feed.send(&message(ARRIVAL)).await.code, "AR", "Bay View is not a sender of this door");

@@ -42,7 +42,7 @@ fn put_adt(root: &Path) -> PathBuf {
 }
 
 fn documents(site: &Site) -> Vec<Value> {
-    let Some(patient) = site.read(|view| view.all_patients()).pop_first() else { return Vec::new() };
+    let Some(patient) = site.read(watari::records::find::all_patients).pop_first() else { return Vec::new() };
     let all = site.read(|view| view.compartment(&patient));
     all.iter()
         .filter(|one| one.kind == "DocumentReference")

@@ -41,7 +41,7 @@ impl Pair {
 
     /// A clinician of the sender refers the patient; gives the referral's id.
     async fn refer(&self, sending: &RunningNode) -> String {
-        let patients = self.sender.read(|view| view.all_patients());
+        let patients = self.sender.read(watari::records::find::all_patients);
         let patient = patients.first().expect("the patient is in the record");
         let clinician = Clinician::sign_in(&self.sender, sending).await;
         clinician.refer(patient, "Lefebvre", "sumida").await

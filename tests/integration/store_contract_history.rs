@@ -17,12 +17,8 @@ fn at(second: u64) -> String {
 }
 
 fn put(kind: &str, id: &str, version: u64, second: u64, refers_to: Option<&str>) -> Change {
-    let reference =
-        refers_to.map(|target| IndexRow { parameter: "subject".into(), value: IndexValue::Reference(target.into()) });
-    let identifier = IndexRow {
-        parameter: "identifier".into(),
-        value: IndexValue::Token { system: "urn:x".into(), code: id.into() },
-    };
+    let reference = refers_to.map(|target| IndexRow::new("subject", IndexValue::Reference(target.into())));
+    let identifier = IndexRow::new("identifier", IndexValue::Token { system: "urn:x".into(), code: id.into() });
     Change::PutResource(ResourceWrite {
         resource: StoredResource {
             kind: kind.into(),

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{AcceptError, NewIds, Origin};
+use crate::fhir::search::Total;
 use crate::fhir::{self, structure};
 use crate::ids;
-use crate::records::condition;
+use crate::records::{condition, find};
 use crate::store::records::StoredResource;
 use crate::store::{StoreError, View};
 
@@ -316,8 +317,8 @@ pub(super) fn met(view: &dyn View, entry: usize, kind: &str, query: &str, origin
     if search.criteria.is_empty() {
         return Err(AcceptError::Malformed(format!("entry {entry}: a condition without criteria meets everything")));
     }
-    (search.count, search.offset) = (2, 0);
-    Ok(Met { found: view.search(&search)?.resources, identifier: None })
+    (search.count, search.total) = (2, Total::None);
+    Ok(Met { found: find::search(view, &search).map_err(StoreError::from)?.resources, identifier: None })
 }
 
 fn no_resource_twice(targets: &[Target]) -> Result<(), AcceptError> {

@@ -15,6 +15,7 @@ use crate::fhir;
 use crate::fhir::search::{Criterion, Match, Search};
 use crate::harmonise::search_keys;
 use crate::ids;
+use crate::records::parameters;
 use crate::referral::party::Party;
 use crate::referral::{self, Draft, ReferralError, consent, reading};
 use crate::server::problem::Problem;
@@ -288,8 +289,9 @@ fn known(view: &dyn View, find: &str, chosen: &str) -> Result<Known, StoreError>
     }
     if !find.is_empty() {
         for criteria in [by_identifier(find), by_name(find)] {
-            let page = view.search(&Search { kind: "Patient".to_owned(), criteria, count: MOST, offset: 0 })?;
-            more |= page.total > MOST as u64;
+            let page = crate::records::find::search(view, &Search::new("Patient", criteria, MOST))
+                .map_err(StoreError::from)?;
+            more |= page.next.is_some();
             page.resources.iter().for_each(|patient| add(&patient.json));
         }
     }
@@ -297,13 +299,16 @@ fn known(view: &dyn View, find: &str, chosen: &str) -> Result<Known, StoreError>
 }
 
 fn by_identifier(find: &str) -> Vec<Criterion> {
-    let token = Match::Token { system: None, code: find.to_owned() };
-    vec![Criterion { parameter: "identifier".to_owned(), any: vec![token] }]
+    vec![Criterion::token("identifier", None, find)]
 }
 
 /// Every word must begin some part of the name.
 fn by_name(find: &str) -> Vec<Criterion> {
     let words = find.split([' ', '\u{3000}', ',']).filter(|word| !word.is_empty()).take(6);
-    let any = |word: &str| search_keys(word).into_iter().map(Match::Text).collect();
-    words.map(|word| Criterion { parameter: "name".to_owned(), any: any(word) }).collect()
+    let places = parameters::find("Patient", "name").map_or(&[][..], |parameter| &parameter.places);
+    let begins = |start: &String| {
+        let at = places.iter().map(|place| Match::Text { path: place.path.clone(), start: start.clone() });
+        at.collect::<Vec<_>>()
+    };
+    words.map(|word| Criterion::any(search_keys(word).iter().flat_map(begins).collect())).collect()
 }

@@ -1,14 +1,14 @@
 //! Resources, their history and their search rows. Not kept here yet: what asks for them is told so.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::Snapshot;
 use super::connection::{Batch, Connection, Failure};
-use crate::fhir::search::Search;
 use crate::store::StoreError;
 use crate::store::history::{HistoryPage, HistoryQuery, HistoryView, Passed};
-use crate::store::records::{FactQuery, Found, RecordView, ResourceWrite, StoredResource};
+use crate::store::records::{
+    Entry, IndexState, IndexView, Posting, RecordView, Reindexed, ResourceWrite, StoredResource,
+};
 
 fn not_kept() -> Failure {
     Failure::Refused("this release keeps no record on PostgreSQL yet".to_owned())
@@ -44,6 +44,48 @@ pub(super) fn confirm<'a>(
     Err(not_kept())
 }
 
+pub(super) fn index_anew<'a>(_: &mut Batch<'a>, _: &'a [Reindexed], _: &'a IndexState) -> Result<(), Failure> {
+    Err(not_kept())
+}
+
+impl IndexView for Snapshot<'_> {
+    fn word(&self, _: &str) -> Result<Option<i64>, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn text_of(&self, _: i64) -> Result<Option<String>, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn position(&self, _: &str, _: &str) -> Result<Option<i64>, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn address_at(&self, _: i64) -> Result<Option<(String, String)>, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn owners(&self, _: &Posting<'_>, _: usize) -> Result<Vec<i64>, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn entries(&self, _: &[i64], _: &mut dyn FnMut(Entry<'_>) -> bool) -> Result<(), StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn resources_at(&self, _: &[i64]) -> Result<Vec<StoredResource>, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn index_state(&self) -> Result<IndexState, StoreError> {
+        Err(not_kept().into())
+    }
+
+    fn resources_behind(&self, _: i64, _: usize) -> Result<Vec<(i64, StoredResource)>, StoreError> {
+        Err(not_kept().into())
+    }
+}
+
 impl HistoryView for Snapshot<'_> {
     fn last_version(&self, _: &str, _: &str) -> Result<Option<StoredResource>, StoreError> {
         Err(not_kept().into())
@@ -75,27 +117,11 @@ impl RecordView for Snapshot<'_> {
         Err(not_kept().into())
     }
 
-    fn search(&self, _: &Search) -> Result<Found, StoreError> {
-        Err(not_kept().into())
-    }
-
     fn compartment(&self, _: &str) -> Result<Vec<StoredResource>, StoreError> {
         Err(not_kept().into())
     }
 
     fn resource_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        Err(not_kept().into())
-    }
-
-    fn patients_with(&self, _: &FactQuery) -> Result<BTreeSet<String>, StoreError> {
-        Err(not_kept().into())
-    }
-
-    fn patients_born(&self, _: Option<&str>, _: Option<&str>) -> Result<BTreeSet<String>, StoreError> {
-        Err(not_kept().into())
-    }
-
-    fn all_patients(&self) -> Result<BTreeSet<String>, StoreError> {
         Err(not_kept().into())
     }
 }

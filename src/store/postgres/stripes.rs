@@ -80,11 +80,11 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
             }
             for row in &write.index {
                 match &row.value {
-                    IndexValue::Token { system, code } if row.parameter == "identifier" => {
+                    IndexValue::Token { system, code } if row.path == "identifier" => {
                         lock(stripes, "identifier", &[&write.resource.kind, system, code]);
                     }
                     IndexValue::Reference(target) => {
-                        let (kind, id) = target.split_once('/').unwrap_or(("", target));
+                        let (kind, id) = crate::store::records::split_target(target);
                         share(stripes, kind, id);
                     }
                     _ => {}
@@ -95,6 +95,7 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
             lock(stripes, "resource", &[kind, id]);
             lock(stripes, "referred", &[kind, id]);
         }
+        Change::IndexAnew { .. } => lock(stripes, "index", &[]),
         Change::ConfirmResource { kind, id, .. } => lock(stripes, "resource", &[kind, id]),
         Change::RecordMessage(message) => lock(stripes, "message", &[&message.id]),
         // Written last, in an order of their own.

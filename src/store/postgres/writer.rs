@@ -238,6 +238,7 @@ impl Writing<'_> {
         match change {
             Change::PutResource(write) => super::records::put(batch, write)?,
             Change::DeleteResource { kind, id, version, at } => super::records::delete(batch, kind, id, *version, at)?,
+            Change::IndexAnew { resources, state } => super::records::index_anew(batch, resources, state)?,
             Change::ConfirmResource { kind, id, version, event_time } => {
                 super::records::confirm(batch, kind, id, *version, event_time.as_deref())?;
             }

@@ -8,22 +8,45 @@ use super::Snapshot;
 use super::records::{COLUMNS, read};
 use crate::store::StoreError;
 use crate::store::history::{HistoryPage, HistoryQuery, HistoryView, Passed};
+use crate::store::keys::{Key, Keys};
 use crate::store::records::{RecordView as _, StoredResource};
 
 /// Who refers to the resource at a position by a search row, or is about it; not those that only tell about records.
+/// `waiting`: owners of postings that are not written yet.
 pub(super) fn referrers(
     connection: &Connection,
     position: i64,
+    waiting: &[i64],
     limit: usize,
 ) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut owners = waiting.to_vec();
+    let mut statement = connection.prepare_cached("SELECT first, owners FROM search_reference WHERE target = ?1")?;
+    let mut rows = statement.query([position])?;
+    while let Some(row) = rows.next()? {
+        super::index::read_owners(row, &mut owners)?;
+    }
+    owners.sort_unstable();
+    owners.dedup();
     let mut statement = connection.prepare_cached(
-        "SELECT w.text, a.id FROM (SELECT owner FROM search_reference WHERE target = ?1
-             UNION SELECT position FROM resource WHERE patient = ?1) o
-         JOIN resource r ON r.position = o.owner JOIN address a ON a.position = o.owner JOIN word w ON w.number = a.kind
-         WHERE o.owner <> ?1 AND w.text NOT IN ('AuditEvent', 'Provenance') LIMIT ?2",
+        "SELECT w.text, a.id, e.patient, e.keys FROM search_entry e JOIN address a ON a.position = e.position
+         JOIN word w ON w.number = e.kind WHERE e.position = ?1 AND e.position <> ?2",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    statement.query_map(params![position, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    let mut found = Vec::new();
+    for owner in owners {
+        let mut rows = statement.query([owner, position])?;
+        let Some(row) = rows.next()? else { continue };
+        let (kind, patient): (String, Option<i64>) = (row.get(0)?, row.get(2)?);
+        let mut keys = Keys(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?);
+        let refers = |key| matches!(key, Key::Reference { target, .. } if target == position);
+        if matches!(kind.as_str(), "AuditEvent" | "Provenance") || (patient != Some(position) && !keys.any(refers)) {
+            continue;
+        }
+        found.push((kind, row.get(1)?));
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 impl HistoryView for Snapshot<'_> {
@@ -73,7 +96,7 @@ impl HistoryView for Snapshot<'_> {
 
     fn referrers(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<(String, String)>, StoreError> {
         let Some(position) = self.address(kind, id)? else { return Ok(Vec::new()) };
-        Ok(referrers(self.connection, position, limit)?)
+        Ok(referrers(self.connection, position, &[], limit)?)
     }
 
     fn each_resource(
@@ -87,7 +110,7 @@ impl HistoryView for Snapshot<'_> {
         );
         let mut numbers = Vec::with_capacity(kinds.len());
         for kind in kinds {
-            numbers.extend(self.word(kind)?);
+            numbers.extend(self.number_of(kind)?);
         }
         if !kinds.is_empty() {
             let listed: Vec<String> = numbers.iter().map(i64::to_string).collect();
@@ -139,7 +162,7 @@ fn versions_sql(snapshot: &Snapshot<'_>, query: &HistoryQuery) -> Result<Option<
             conditions.push(format!("v.position = {}", bind(&mut values, position.into())));
         }
         (Some(kind), None) => {
-            let Some(kind) = snapshot.word(kind)? else { return Ok(None) };
+            let Some(kind) = snapshot.number_of(kind)? else { return Ok(None) };
             conditions.push(format!(
                 "(SELECT kind FROM address WHERE position = v.position) = {}",
                 bind(&mut values, kind.into())

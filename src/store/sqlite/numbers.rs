@@ -1,4 +1,4 @@
-//! Numbers for what recurs: words (types, parameters, code systems, units) and addresses of resources. Both are only ever
+//! Numbers for what recurs: words (types, elements, code systems, units) and addresses of resources. Both are only ever
 //! added, so the writer keeps those it met last in memory, and forgets them when a transaction did not come to stand; a
 //! reader keeps the words it found.
 
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Snapshot;
+use crate::store::records::split_target;
 
 /// Words and addresses kept in memory at most, each; beyond, all are forgotten and looked up again.
 const MOST: usize = 16_384;
@@ -44,10 +45,10 @@ impl Numbers {
         Ok(number)
     }
 
-    /// The number of a search parameter of a type.
-    pub(super) fn parameter(&mut self, connection: &Connection, kind: &str, name: &str) -> rusqlite::Result<i64> {
+    /// The number of an element of a type.
+    pub(super) fn path(&mut self, connection: &Connection, kind: &str, path: &str) -> rusqlite::Result<i64> {
         let mut text = std::mem::take(&mut self.scratch);
-        write_parameter(&mut text, kind, name);
+        write_path(&mut text, kind, path);
         let number = self.word(connection, &text);
         self.scratch = text;
         number
@@ -58,7 +59,7 @@ impl Numbers {
         if let Some(position) = self.addresses.get(target) {
             return Ok(*position);
         }
-        let (kind, id) = target.split_once('/').unwrap_or(("", target));
+        let (kind, id) = split_target(target);
         let kind = self.word(connection, kind)?;
         let added = connection
             .prepare_cached("INSERT OR IGNORE INTO address (kind, id) VALUES (?1, ?2)")?
@@ -94,11 +95,11 @@ fn remember(known: &mut HashMap<String, i64>, text: &str, number: i64) {
     known.insert(text.to_owned(), number);
 }
 
-fn write_parameter(text: &mut String, kind: &str, name: &str) {
+fn write_path(text: &mut String, kind: &str, path: &str) {
     text.clear();
     text.push_str(kind);
     text.push('?');
-    text.push_str(name);
+    text.push_str(path);
 }
 
 /// A reader's memory of the words it found. A word that is not there yet is asked for again.
@@ -111,7 +112,7 @@ fn find(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
 
 impl Snapshot<'_> {
     /// The number of a word, if it has one.
-    pub(super) fn word(&self, text: &str) -> rusqlite::Result<Option<i64>> {
+    pub(super) fn number_of(&self, text: &str) -> rusqlite::Result<Option<i64>> {
         if let Some(number) = self.words.0.borrow().get(text) {
             return Ok(Some(*number));
         }
@@ -122,28 +123,12 @@ impl Snapshot<'_> {
         Ok(found)
     }
 
-    /// The number of a search parameter of a type, if anything is found by it.
-    pub(super) fn parameter(&self, kind: &str, name: &str) -> rusqlite::Result<Option<i64>> {
-        let mut text = String::new();
-        write_parameter(&mut text, kind, name);
-        self.word(&text)
-    }
-
     /// The position of a resource that is held or referred to.
     pub(super) fn address(&self, kind: &str, id: &str) -> rusqlite::Result<Option<i64>> {
-        let Some(kind) = self.word(kind)? else { return Ok(None) };
+        let Some(kind) = self.number_of(kind)? else { return Ok(None) };
         self.connection
             .prepare_cached("SELECT position FROM address WHERE kind = ?1 AND id = ?2")?
             .query_row((kind, id), |row| row.get(0))
             .optional()
     }
-}
-
-/// Milliseconds since 1970 of an RFC 3339 time or of the beginning of a day, UTC.
-pub(super) fn milliseconds(text: &str) -> Option<i64> {
-    if text.len() == 10 {
-        let day: jiff::civil::Date = text.parse().ok()?;
-        return Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond());
-    }
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }

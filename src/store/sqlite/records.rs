@@ -3,11 +3,15 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Snapshot;
-use super::keys::{self, Key};
 use super::numbers::Numbers;
-use crate::fhir::search::Search;
+use super::postings::{self, Place, Postings};
+use crate::fhir::dates;
 use crate::store::StoreError;
-use crate::store::records::{FactQuery, Found, RecordView, ResourceWrite, StoredResource};
+use crate::store::keys::{Key, Keys, encode};
+use crate::store::records::{
+    IndexRow, IndexState, IndexValue, IndexView, PATIENT_PATH, Posting, RecordView, Reindexed, ResourceWrite,
+    StoredResource, split_target,
+};
 
 /// What [`read`] reads, of `resource r JOIN address a`.
 pub(super) const COLUMNS: &str = "a.id, r.version, r.last_updated, r.event_time, r.json";
@@ -43,71 +47,135 @@ pub(super) fn version_is(
 pub(super) fn unreferred(
     connection: &Connection,
     numbers: &mut Numbers,
+    postings: &Postings<'_>,
     kind: &str,
     id: &str,
     except: &[(String, String)],
 ) -> rusqlite::Result<bool> {
     let position = numbers.address_of(connection, kind, id)?;
-    let referrers = super::history::referrers(connection, position, except.len() + 1)?;
+    let referrers = super::history::referrers(connection, position, &postings.referring(position), except.len() + 1)?;
     Ok(referrers.iter().all(|referrer| except.contains(referrer)))
 }
 
+/// Whether no current resource of a type has an identifier, those of this transaction included.
 pub(super) fn none_identified(
     connection: &Connection,
     numbers: &mut Numbers,
+    postings: &Postings<'_>,
     kind: &str,
     system: &str,
     value: &str,
 ) -> rusqlite::Result<bool> {
-    let (parameter, system) = (numbers.parameter(connection, kind, "identifier")?, numbers.word(connection, system)?);
-    connection
-        .prepare_cached(
-            "SELECT NOT EXISTS (SELECT 1 FROM search_token WHERE parameter = ?1 AND code = ?2 AND system = ?3)",
-        )?
-        .query_row(params![parameter, value, system], |row| row.get(0))
+    let (path, system) = (numbers.path(connection, kind, "identifier")?, numbers.word(connection, system)?);
+    let mut owners = super::index::owners_of_token(connection, path, value, system)?;
+    owners.extend(postings.waiting(&Place::Token { path, code: value, system }));
+    let wanted = Key::Token { path, system, code: value };
+    for owner in owners {
+        let entry = entry(connection, owner)?;
+        if entry.is_some_and(|(_, keys)| Keys(&keys).any(|key| key == wanted)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes a new version. The version before moves into the history; the current one is in `resource` alone.
-pub(super) fn put(connection: &Connection, numbers: &mut Numbers, write: &ResourceWrite) -> rusqlite::Result<()> {
+pub(super) fn put<'a>(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    postings: &mut Postings<'a>,
+    write: &'a ResourceWrite,
+) -> rusqlite::Result<()> {
     let resource = &write.resource;
     let position = numbers.address_of(connection, &resource.kind, &resource.id)?;
     let patient = match &write.patient {
         Some(patient) => Some(numbers.address_of(connection, "Patient", patient)?),
         None => None,
     };
-    let code = numbers.parameter(connection, &resource.kind, "code")?;
-    let mut keys = Vec::with_capacity(write.index.len());
-    for row in &write.index {
-        keys.extend(keys::key(connection, numbers, &resource.kind, row)?);
-    }
-    let owner = Owner { position, patient, code };
     if resource.version > 1 {
-        replace(connection, &owner, &keys)?;
-    } else {
-        owner.add(connection, &keys)?;
+        to_history(connection, position)?;
     }
+    let kind = numbers.word(connection, &resource.kind)?;
     connection
         .prepare_cached(
-            "INSERT INTO resource (position, kind, version, patient, last_updated, event_time, message_id, keys, json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            "INSERT INTO resource (position, kind, version, patient, last_updated, event_time, message_id, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (position) DO UPDATE SET version = ?3, patient = ?4, last_updated = ?5, event_time = ?6,
-             message_id = ?7, keys = ?8, json = ?9",
+             message_id = ?7, json = ?8",
         )?
         .execute(params![
             position,
-            numbers.word(connection, &resource.kind)?,
+            kind,
             resource.version,
             patient,
             resource.last_updated,
             resource.event_time,
             write.message_id,
-            keys::encode(&keys),
             resource.json,
         ])?;
+    let updated = dates::milliseconds(&resource.last_updated).unwrap_or_default();
+    let owner = Owner { position, kind, patient, updated };
+    index(connection, numbers, postings, &resource.kind, &owner, &write.index)
+}
+
+/// Whose keys are written.
+struct Owner {
+    position: i64,
+    kind: i64,
+    patient: Option<i64>,
+    updated: i64,
+}
+
+/// Brings what a resource is found by to `rows`.
+fn index<'a>(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    postings: &mut Postings<'a>,
+    kind: &str,
+    owner: &Owner,
+    rows: &'a [IndexRow],
+) -> rusqlite::Result<()> {
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in rows {
+        keys.push(key(connection, numbers, kind, row)?);
+    }
+    let added = connection
+        .prepare_cached("INSERT OR IGNORE INTO search_entry VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![owner.position, owner.kind, owner.patient, owner.updated, encode(&keys)])?;
+    let patient_path = numbers.word(connection, PATIENT_PATH)?;
+    let about = |patient: Option<i64>| patient.map(|target| Place::Reference { target, path: patient_path });
+    if added > 0 {
+        postings.add(Place::Kind(owner.kind), owner.position);
+        for place in keys.iter().filter_map(Place::of).chain(about(owner.patient)) {
+            postings.add(place, owner.position);
+        }
+        return Ok(());
+    }
+    let (patient, bytes) = entry(connection, owner.position)?.unwrap_or_default();
+    let before: Vec<Key<'_>> = Keys(&bytes).collect();
+    for place in keys.iter().filter(|key| !before.contains(key)).filter_map(Place::of) {
+        postings.add(place, owner.position);
+    }
+    for gone in before.iter().filter(|key| !keys.contains(key)) {
+        if let Some(place) = Place::of(gone) {
+            postings::remove(connection, &place, owner.position)?;
+        }
+    }
+    if patient != owner.patient {
+        if let Some(place) = about(patient) {
+            postings::remove(connection, &place, owner.position)?;
+        }
+        if let Some(place) = about(owner.patient) {
+            postings.add(place, owner.position);
+        }
+    }
+    connection
+        .prepare_cached("UPDATE search_entry SET patient = ?2, updated = ?3, keys = ?4 WHERE position = ?1")?
+        .execute(params![owner.position, owner.patient, owner.updated, encode(&keys)])?;
     Ok(())
 }
 
-/// Ends a resource: the present version and then its deletion move into the history.
+/// Ends a resource: the present version and then its deletion move into the history, and nothing finds it.
 pub(super) fn delete(
     connection: &Connection,
     numbers: &mut Numbers,
@@ -117,9 +185,18 @@ pub(super) fn delete(
     at: &str,
 ) -> rusqlite::Result<()> {
     let position = numbers.address_of(connection, kind, id)?;
-    let code = numbers.parameter(connection, kind, "code")?;
-    replace(connection, &Owner { position, patient: None, code }, &[])?;
-    connection.prepare_cached("DELETE FROM resource WHERE position = ?1")?.execute([position])?;
+    to_history(connection, position)?;
+    if let Some((patient, bytes)) = entry(connection, position)? {
+        let path = numbers.word(connection, PATIENT_PATH)?;
+        let about = patient.map(|target| Place::Reference { target, path });
+        let of_kind = Place::Kind(numbers.word(connection, kind)?);
+        for place in Keys(&bytes).filter_map(|key| Place::of(&key)).chain(about).chain([of_kind]) {
+            postings::remove(connection, &place, position)?;
+        }
+    }
+    for table in ["search_entry", "resource"] {
+        connection.prepare_cached(&format!("DELETE FROM {table} WHERE position = ?1"))?.execute([position])?;
+    }
     connection
         .prepare_cached(
             "INSERT INTO resource_history (position, version, last_updated, event_time, message_id, json)
@@ -129,97 +206,77 @@ pub(super) fn delete(
     Ok(())
 }
 
-/// Moves the present version into the history and brings the search rows from its keys to `keys`.
-fn replace(connection: &Connection, owner: &Owner, keys: &[Key<'_>]) -> rusqlite::Result<()> {
+/// Moves the present version into the history.
+fn to_history(connection: &Connection, position: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO resource_history (position, version, last_updated, event_time, message_id, json)
              SELECT position, version, last_updated, event_time, message_id, json FROM resource WHERE position = ?1",
         )?
-        .execute([owner.position])?;
-    let present: Option<(Option<i64>, Vec<u8>)> = connection
-        .prepare_cached("SELECT patient, keys FROM resource WHERE position = ?1")?
-        .query_row([owner.position], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (patient, bytes) = present.unwrap_or_default();
-    let before = keys::decode(&bytes).unwrap_or_default();
-    // Rows of the parameter `code` name the patient: another patient changes them too.
-    let same_patient = patient == owner.patient;
-    let stays = |key: &Key<'_>| same_patient && keys.contains(key) && before.contains(key);
-    let gone: Vec<Key<'_>> = before.iter().copied().filter(|key| !stays(key)).collect();
-    owner.remove(connection, &gone)?;
-    let new: Vec<Key<'_>> = keys.iter().copied().filter(|key| !stays(key)).collect();
-    owner.add(connection, &new)
+        .execute([position])?;
+    Ok(())
 }
 
-/// Whose search rows are written.
-struct Owner {
-    position: i64,
-    patient: Option<i64>,
-    /// The parameter `code` of its type.
-    code: i64,
+/// Patient and keys of a resource that is indexed.
+fn entry(connection: &Connection, position: i64) -> rusqlite::Result<Option<(Option<i64>, Vec<u8>)>> {
+    connection
+        .prepare_cached("SELECT patient, keys FROM search_entry WHERE position = ?1")?
+        .query_row([position], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
 }
 
-impl Owner {
-    fn add(&self, connection: &Connection, keys: &[Key<'_>]) -> rusqlite::Result<()> {
-        for key in keys {
-            match *key {
-                Key::Token { parameter, system, code } => connection
-                    .prepare_cached("INSERT OR IGNORE INTO search_token VALUES (?1, ?2, ?3, ?4, ?5)")?
-                    .execute(params![
-                        parameter,
-                        code,
-                        self.position,
-                        system,
-                        self.patient.filter(|_| parameter == self.code)
-                    ]),
-                Key::Text { parameter, value } => connection
-                    .prepare_cached("INSERT OR IGNORE INTO search_text VALUES (?1, ?2, ?3)")?
-                    .execute(params![parameter, value, self.position]),
-                Key::Reference { parameter, target } => connection
-                    .prepare_cached("INSERT OR IGNORE INTO search_reference VALUES (?1, ?2, ?3)")?
-                    .execute([target, parameter, self.position]),
-                Key::Date { parameter, from, to } => connection
-                    .prepare_cached("INSERT OR IGNORE INTO search_date VALUES (?1, ?2, ?3, ?4)")?
-                    .execute([parameter, from, to, self.position]),
-                Key::Quantity { parameter, unit, value } => connection
-                    .prepare_cached("INSERT OR IGNORE INTO search_quantity VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![self.position, parameter, unit, value]),
-            }?;
+/// The key of a row.
+fn key<'a>(connection: &Connection, numbers: &mut Numbers, kind: &str, row: &'a IndexRow) -> rusqlite::Result<Key<'a>> {
+    let path = numbers.path(connection, kind, &row.path)?;
+    Ok(match &row.value {
+        IndexValue::Token { system, code } => Key::Token { path, system: numbers.word(connection, system)?, code },
+        IndexValue::Text(value) => Key::Text { path, value },
+        IndexValue::Exact(value) => Key::Exact { path, value },
+        IndexValue::Reference(target) => Key::Reference {
+            path,
+            kind: numbers.word(connection, split_target(target).0)?,
+            target: numbers.address(connection, target)?,
+        },
+        IndexValue::Date { from, to } => Key::Date { path, from: *from, to: *to },
+        IndexValue::Quantity { low, high, unit } => {
+            Key::Quantity { path, unit: numbers.word(connection, unit)?, low: *low, high: *high }
         }
-        Ok(())
-    }
+    })
+}
 
-    fn remove(&self, connection: &Connection, keys: &[Key<'_>]) -> rusqlite::Result<()> {
-        for key in keys {
-            match *key {
-                Key::Token { parameter, system, code } => connection
-                    .prepare_cached(
-                        "DELETE FROM search_token WHERE parameter = ?1 AND code = ?2 AND owner = ?3 AND system = ?4",
-                    )?
-                    .execute(params![parameter, code, self.position, system]),
-                Key::Text { parameter, value } => connection
-                    .prepare_cached("DELETE FROM search_text WHERE parameter = ?1 AND value = ?2 AND owner = ?3")?
-                    .execute(params![parameter, value, self.position]),
-                Key::Reference { parameter, target } => connection
-                    .prepare_cached(
-                        "DELETE FROM search_reference WHERE target = ?1 AND parameter = ?2 AND owner = ?3",
-                    )?
-                    .execute([target, parameter, self.position]),
-                Key::Date { parameter, from, to } => connection
-                    .prepare_cached(
-                        "DELETE FROM search_date WHERE parameter = ?1 AND date_from = ?2 AND date_to = ?3 AND owner = ?4",
-                    )?
-                    .execute([parameter, from, to, self.position]),
-                Key::Quantity { parameter, unit, value } => connection
-                    .prepare_cached(
-                        "DELETE FROM search_quantity WHERE owner = ?1 AND parameter = ?2 AND unit = ?3 AND value = ?4",
-                    )?
-                    .execute(params![self.position, parameter, unit, value]),
-            }?;
-        }
-        Ok(())
+/// Indexes resources anew, as they are, and says how far that has come.
+pub(super) fn index_anew<'a>(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    postings: &mut Postings<'a>,
+    resources: &'a [Reindexed],
+    state: &IndexState,
+) -> rusqlite::Result<()> {
+    for one in resources {
+        let found: Option<(i64, String, Option<i64>, String)> = connection
+            .prepare_cached(
+                "SELECT r.kind, w.text, r.patient, r.last_updated FROM resource r JOIN word w ON w.number = r.kind
+                 WHERE r.position = ?1 AND r.version = ?2",
+            )?
+            .query_row(params![one.position, one.version], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()?;
+        let Some((kind, name, patient, last_updated)) = found else { continue };
+        let updated = dates::milliseconds(&last_updated).unwrap_or_default();
+        index(
+            connection,
+            numbers,
+            postings,
+            &name,
+            &Owner { position: one.position, kind, patient, updated },
+            &one.index,
+        )?;
     }
+    connection
+        .prepare_cached("UPDATE search_state SET edition = ?1, reached = ?2")?
+        .execute(params![state.edition, state.reached])?;
+    Ok(())
 }
 
 /// Moves the time of the present version's event.
@@ -262,60 +319,51 @@ impl RecordView for Snapshot<'_> {
     }
 
     fn by_identifier(&self, kind: &str, system: &str, value: &str) -> Result<Vec<StoredResource>, StoreError> {
-        let (Some(parameter), Some(system)) = (self.parameter(kind, "identifier")?, self.word(system)?) else {
-            return Ok(Vec::new());
-        };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM search_token t JOIN resource r ON r.position = t.owner
-             JOIN address a ON a.position = t.owner
-             WHERE t.parameter = ?1 AND t.code = ?2 AND t.system = ?3 ORDER BY r.last_updated, a.id LIMIT 10"
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![parameter, value, system], |row| read(row, kind))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn search(&self, search: &Search) -> Result<Found, StoreError> {
-        super::search::run(self, search)
+        let path = self.number_of(&format!("{kind}?identifier"))?;
+        let (Some(path), Some(system)) = (path, self.number_of(system)?) else { return Ok(Vec::new()) };
+        let posting = Posting::Token { path, system: Some(system), code: Some(value) };
+        let mut owners = self.owners(&posting, usize::MAX)?;
+        owners.sort_unstable();
+        owners.dedup();
+        let wanted = Key::Token { path, system, code: value };
+        let mut met = Vec::new();
+        self.entries(&owners, &mut |mut entry| {
+            if entry.keys.any(|key| key == wanted) {
+                met.push((entry.updated, entry.position));
+            }
+            true
+        })?;
+        met.sort_unstable();
+        let positions: Vec<i64> = met.into_iter().take(10).map(|(_, position)| position).collect();
+        self.resources_at(&positions)
     }
 
     fn compartment(&self, patient_id: &str) -> Result<Vec<StoredResource>, StoreError> {
-        let Some(patient) = self.address("Patient", patient_id)? else { return Ok(Vec::new()) };
-        let sql = format!(
-            "SELECT {COLUMNS}, w.text FROM resource r JOIN address a ON a.position = r.position
-             JOIN word w ON w.number = r.kind WHERE r.patient = ?1
-             ORDER BY w.text = 'Patient' DESC, w.text, a.id"
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([patient], |row| {
-            let kind: String = row.get(5)?;
-            read(row, &kind)
+        let (Some(patient), Some(path)) = (self.address("Patient", patient_id)?, self.number_of(PATIENT_PATH)?) else {
+            return Ok(Vec::new());
+        };
+        let mut owners = self.owners(&Posting::Reference { path, target: patient }, usize::MAX)?;
+        owners.sort_unstable();
+        owners.dedup();
+        let mut about = Vec::new();
+        self.entries(&owners, &mut |entry| {
+            if entry.patient == Some(patient) {
+                about.push(entry.position);
+            }
+            true
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut found = self.resources_at(&about)?;
+        let order = |one: &StoredResource| (one.kind != "Patient", one.kind.clone(), one.id.clone());
+        found.sort_by_cached_key(order);
+        Ok(found)
     }
 
     fn resource_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT w.text, c.found FROM (SELECT kind, COUNT(*) AS found FROM resource GROUP BY kind) c
+            "SELECT w.text, c.found FROM (SELECT kind, COUNT(*) AS found FROM search_entry GROUP BY kind) c
              JOIN word w ON w.number = c.kind ORDER BY w.text",
         )?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn patients_with(&self, query: &FactQuery) -> Result<std::collections::BTreeSet<String>, StoreError> {
-        super::facts::patients_with(self, query)
-    }
-
-    fn patients_born(
-        &self,
-        from: Option<&str>,
-        to: Option<&str>,
-    ) -> Result<std::collections::BTreeSet<String>, StoreError> {
-        super::facts::patients_born(self, from, to)
-    }
-
-    fn all_patients(&self) -> Result<std::collections::BTreeSet<String>, StoreError> {
-        super::facts::all_patients(self)
     }
 }

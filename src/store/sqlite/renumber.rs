@@ -1,12 +1,11 @@
 //! The step from search rows of text to rows of numbers (schema 6): every resource is written anew from the tables that
 //! `0006_numbers.sql` put aside, in the order of its position, and those are dropped.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::numbers::Numbers;
-use super::records;
 use crate::store::StoreError;
-use crate::store::records::{IndexRow, IndexValue, ResourceWrite, StoredResource};
+use crate::store::records::StoredResource;
 
 /// Moves everything over.
 pub(super) fn run(connection: &Connection) -> Result<(), StoreError> {
@@ -17,7 +16,6 @@ pub(super) fn run(connection: &Connection) -> Result<(), StoreError> {
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let owner: i64 = row.get(0)?;
         let resource = StoredResource {
             kind: row.get(1)?,
             id: row.get(2)?,
@@ -26,43 +24,48 @@ pub(super) fn run(connection: &Connection) -> Result<(), StoreError> {
             event_time: row.get(5)?,
             json: row.get(6)?,
         };
-        let index = index(connection, owner)?;
-        let write = ResourceWrite { resource, patient: row.get(7)?, index, message_id: row.get(8)? };
-        records::put(connection, &mut numbers, &write)?;
+        put(connection, &mut numbers, &resource, row.get(7)?, row.get(8)?)?;
     }
     history(connection, &mut numbers)?;
     for table in ["resource", "resource_history"] {
         connection.execute_batch(&format!("DROP TABLE old_{table}"))?;
     }
-    for (table, _, _) in TABLES {
+    for table in ["token", "text", "reference", "date", "quantity"] {
         connection.execute_batch(&format!("DROP TABLE old_search_{table}"))?;
     }
     Ok(())
 }
 
-type Reading = fn(&Row<'_>) -> rusqlite::Result<IndexValue>;
-
-/// The old search tables: name, columns of the value, how it is read. Column 0 is the parameter.
-const TABLES: [(&str, &str, Reading); 5] = [
-    ("token", "system, code", |row| Ok(IndexValue::Token { system: row.get(1)?, code: row.get(2)? })),
-    ("text", "value", |row| Ok(IndexValue::Text(row.get(1)?))),
-    ("reference", "target", |row| Ok(IndexValue::Reference(row.get(1)?))),
-    ("date", "date_from, date_to", |row| Ok(IndexValue::Date { from: row.get(1)?, to: row.get(2)? })),
-    ("quantity", "unit, value", |row| Ok(IndexValue::Quantity { unit: row.get(1)?, value: row.get(2)? })),
-];
-
-/// The search rows of a resource, as they were written.
-fn index(connection: &Connection, owner: i64) -> Result<Vec<IndexRow>, StoreError> {
-    let mut index = Vec::new();
-    for (table, columns, read) in TABLES {
-        let sql = format!("SELECT parameter, {columns} FROM old_search_{table} WHERE owner = ?1 ORDER BY rowid");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([owner], |row| Ok(IndexRow { parameter: row.get(0)?, value: read(row)? }))?;
-        for row in rows {
-            index.push(row?);
-        }
-    }
-    Ok(index)
+/// Writes a current version. What it is found by is taken from it again (schema 8), not from the tables of the schema
+/// before.
+fn put(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    resource: &StoredResource,
+    patient: Option<String>,
+    message_id: Option<String>,
+) -> rusqlite::Result<()> {
+    let position = numbers.address_of(connection, &resource.kind, &resource.id)?;
+    let patient = match patient {
+        Some(patient) => Some(numbers.address_of(connection, "Patient", &patient)?),
+        None => None,
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO resource (position, kind, version, patient, last_updated, event_time, message_id, keys, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, x'', ?8)",
+        )?
+        .execute(params![
+            position,
+            numbers.word(connection, &resource.kind)?,
+            resource.version,
+            patient,
+            resource.last_updated,
+            resource.event_time,
+            message_id,
+            resource.json,
+        ])?;
+    Ok(())
 }
 
 /// The versions that were replaced, under the positions of their addresses.

@@ -4,8 +4,8 @@
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::keys::{put_number, take_number};
 use super::numbers::Numbers;
+use crate::store::keys::{put_number, take_number};
 
 /// How a report begins, and where its entries stand.
 const HEAD: &str = r#"{"entries":["#;

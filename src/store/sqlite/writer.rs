@@ -10,6 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
 use super::numbers::Numbers;
+use super::postings::Postings;
 use super::seals::Seals;
 use crate::store::losses::LossKey;
 use crate::store::sealing::Ring;
@@ -148,15 +149,18 @@ fn transaction(
 ) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let seals = Seals::begin(&transaction, ring);
-    let mut losses = Losses::new();
+    let (mut losses, mut postings) = (Losses::new(), Postings::default());
     let mut done = Vec::with_capacity(group.len());
     for work in group {
         done.push(match work {
-            Work::Commit(changes, _) => Done::Commit(apply(&transaction, &seals, numbers, changes, &mut losses)?),
+            Work::Commit(changes, _) => {
+                Done::Commit(apply(&transaction, &seals, numbers, &mut postings, changes, &mut losses)?)
+            }
             Work::Claim(claim, _) => Done::Claim(Ok(super::deliveries::claim(&transaction, &seals, claim)?)),
         });
     }
     super::losses::add(&transaction, &losses)?;
+    postings.write(&transaction)?;
     seals.end()?;
     transaction.commit()?;
     Ok(done)
@@ -199,15 +203,16 @@ impl Outcome {
 type Losses = BTreeMap<LossKey, u64>;
 
 /// Checks the expectations and, if all hold, applies the changes. The outer error undoes the transaction.
-fn apply(
+fn apply<'a>(
     connection: &Connection,
     seals: &Seals<'_>,
     numbers: &mut Numbers,
-    changes: &Changes,
+    postings: &mut Postings<'a>,
+    changes: &'a Changes,
     losses: &mut Losses,
 ) -> rusqlite::Result<Result<(), CommitError>> {
     for expect in &changes.expect {
-        if !holds(connection, numbers, expect)? {
+        if !holds(connection, numbers, postings, expect)? {
             return Ok(Err(CommitError::Unexpected(expect.clone())));
         }
     }
@@ -220,20 +225,27 @@ fn apply(
                 }
             }
         } else {
-            write(connection, seals, numbers, change)?;
+            write(connection, seals, numbers, postings, change)?;
         }
     }
     Ok(Ok(()))
 }
 
-fn holds(connection: &Connection, numbers: &mut Numbers, expect: &Expect) -> rusqlite::Result<bool> {
+fn holds(
+    connection: &Connection,
+    numbers: &mut Numbers,
+    postings: &Postings<'_>,
+    expect: &Expect,
+) -> rusqlite::Result<bool> {
     match expect {
         Expect::ResourceVersion { kind, id, version } => {
             super::records::version_is(connection, numbers, kind, id, version.as_ref().copied())
         }
-        Expect::Unreferred { kind, id, except } => super::records::unreferred(connection, numbers, kind, id, except),
+        Expect::Unreferred { kind, id, except } => {
+            super::records::unreferred(connection, numbers, postings, kind, id, except)
+        }
         Expect::NoneIdentified { kind, system, value } => {
-            super::records::none_identified(connection, numbers, kind, system, value)
+            super::records::none_identified(connection, numbers, postings, kind, system, value)
         }
         Expect::NotSeen { peer, message_id } => super::deliveries::not_seen(connection, peer, message_id),
         Expect::TokenUnused { peer, jti } => super::deliveries::token_unused(connection, peer, jti),
@@ -248,11 +260,20 @@ fn holds(connection: &Connection, numbers: &mut Numbers, expect: &Expect) -> rus
     }
 }
 
-fn write(connection: &Connection, seals: &Seals<'_>, numbers: &mut Numbers, change: &Change) -> rusqlite::Result<()> {
+fn write<'a>(
+    connection: &Connection,
+    seals: &Seals<'_>,
+    numbers: &mut Numbers,
+    postings: &mut Postings<'a>,
+    change: &'a Change,
+) -> rusqlite::Result<()> {
     match change {
-        Change::PutResource(write) => super::records::put(connection, numbers, write),
+        Change::PutResource(write) => super::records::put(connection, numbers, postings, write),
         Change::DeleteResource { kind, id, version, at } => {
             super::records::delete(connection, numbers, kind, id, *version, at)
+        }
+        Change::IndexAnew { resources, state } => {
+            super::records::index_anew(connection, numbers, postings, resources, state)
         }
         Change::ConfirmResource { kind, id, version, event_time } => {
             super::records::confirm(connection, numbers, kind, id, *version, event_time.as_deref())

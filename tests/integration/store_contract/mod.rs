@@ -12,6 +12,8 @@ mod trail;
 use std::path::Path;
 use std::sync::Arc;
 
+use watari::fhir::dates;
+use watari::records::index::COMPARABLE;
 use watari::store::audit::AuditEntry;
 use watari::store::postgres::PostgresStore;
 use watari::store::records::{IndexRow, IndexValue, ResourceWrite, StoredResource};
@@ -65,14 +67,14 @@ pub(super) fn observation(id: &str, version: u64, patient: &str, code: &str, val
         index: vec![
             row("code", IndexValue::Token { system: "http://loinc.org".into(), code: code.into() }),
             row("status", IndexValue::Token { system: String::new(), code: "final".into() }),
-            row("value-quantity", IndexValue::Quantity { value, unit: unit.into() }),
+            row(COMPARABLE, IndexValue::Quantity { low: value, high: value, unit: unit.into() }),
         ],
         message_id: None,
     })
 }
 
-pub(super) fn row(parameter: &str, value: IndexValue) -> IndexRow {
-    IndexRow { parameter: parameter.into(), value }
+pub(super) fn row(path: &'static str, value: IndexValue) -> IndexRow {
+    IndexRow::new(path, value)
 }
 
 pub(super) fn audit(action: &str) -> Change {
@@ -87,6 +89,7 @@ pub(super) fn audit(action: &str) -> Change {
 
 /// A `Condition` of a year, with a code, a text and what it refers to.
 pub(super) fn condition(number: usize, version: u64, patient: &str, code: &str, year: usize) -> ResourceWrite {
+    let (from, to) = dates::span(&year.to_string()).unwrap();
     ResourceWrite {
         resource: StoredResource {
             kind: "Condition".into(),
@@ -102,13 +105,7 @@ pub(super) fn condition(number: usize, version: u64, patient: &str, code: &str, 
             row("code", IndexValue::Token { system: "s2".into(), code: format!("{code}-2") }),
             row("note", IndexValue::Text(format!("text {}", number % 7))),
             row("patient", IndexValue::Reference(format!("Patient/{patient}"))),
-            row(
-                "onset-date",
-                IndexValue::Date {
-                    from: format!("{year}-01-01T00:00:00.000Z"),
-                    to: format!("{}-01-01T00:00:00.000Z", year + 1),
-                },
-            ),
+            row("onset", IndexValue::Date { from, to }),
         ],
         message_id: None,
     }

@@ -3,9 +3,8 @@
 use watari::store::messages::{MessageRecord, MessageStatus};
 use watari::store::{Change, Changes, CommitError, Expect, StoreError};
 
-use super::searches::{found, token};
+use super::searches::{found, refers, token};
 use super::{audit, condition, for_each_record_store, observation};
-use watari::fhir::search::Match;
 
 #[test]
 fn a_committed_resource_survives_a_restart_byte_for_byte() {
@@ -78,8 +77,8 @@ fn an_act_that_the_database_refuses_undoes_no_other_of_its_group() {
         let mut wanted: Vec<String> = (0..40).filter(stood).map(|number| format!("c{number}")).collect();
         wanted.sort();
         // What a refused act named first is found under the right numbers all the same.
-        assert_eq!(found(&store, "Condition", &[("code", token(Some("s1"), "a"))]), wanted);
-        assert_eq!(found(&open(folder), "Condition", &[("patient", Match::Reference("Patient/p".into()))]), wanted);
+        assert_eq!(found(&store, "Condition", &[token(Some("s1"), "a")]), wanted);
+        assert_eq!(found(&open(folder), "Condition", &[refers("p")]), wanted);
     });
 }
 
