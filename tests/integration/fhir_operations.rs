@@ -95,7 +95,8 @@ async fn a_summary_and_a_document_are_made_when_asked_for() {
     ];
     let (mut names, mut sorted) = (document.names(), expected.to_vec());
     assert_eq!(names[0], expected[0], "the composition is the first");
-    (names.sort(), sorted.sort());
+    names.sort();
+    sorted.sort();
     assert_eq!(names, sorted);
     let document = document.json();
     assert_eq!(document["type"], "document");
