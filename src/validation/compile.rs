@@ -32,7 +32,7 @@ pub(super) fn compile(definition: &Value) -> Result<Profile, String> {
     let mut names = Names::default();
     for element in elements {
         let steps = names.steps(element)?;
-        if let [] = steps.as_slice() {
+        if steps.is_empty() {
             fill(&mut root, element);
             // How often a resource may be there is said of no element of it.
             (root.least, root.most) = (None, None);
@@ -69,12 +69,12 @@ impl Names {
         let from_id = text("id").filter(|id| id.split('.').count() == path.split('.').count());
         let steps: Vec<Named> = match from_id {
             Some(id) => id.split('.').skip(1).map(named).collect(),
-            None => self.from_path(path, text("sliceName")),
+            None => self.of_path(path, text("sliceName")),
         };
         if steps.len() > DEEPEST { Err("an element nested too deep".to_owned()) } else { Ok(steps) }
     }
 
-    fn from_path(&mut self, path: &str, slice: Option<&str>) -> Vec<Named> {
+    fn of_path(&mut self, path: &str, slice: Option<&str>) -> Vec<Named> {
         let is_within = |own: &str| own == path || own.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         self.slices.retain(|(own, _)| !is_within(own));
         if let Some(slice) = slice {

@@ -17,7 +17,7 @@ use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::search::Search;
 use crate::fhir::{self, bundle};
-use crate::records::find::{self, FindError, Found};
+use crate::records::find::{self, Found};
 use crate::records::query::{self, Query, Setting};
 use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
@@ -190,7 +190,7 @@ pub(super) async fn run(
 /// The part of a page that comes from the record. Of a page that code maps fill, only the total.
 async fn read(here: &Institution, search: &Search, count: usize) -> Result<Found, Problem> {
     let search = Search { count, ..search.clone() };
-    Ok(here.store.read(move |view| Ok::<_, FindError>(find::search(view, &search)?)).await?)
+    Ok(here.store.read(move |view| find::search(view, &search)).await?)
 }
 
 /// The criterion of a compartment.

@@ -279,7 +279,7 @@ impl Asked<'_> {
             }
             Some("above") => {
                 let ends = text.match_indices('/').map(|(at, _)| at).chain(std::iter::once(text.len()));
-                ends.filter_map(|end| text.get(..end)).flat_map(|start| whole(start)).collect()
+                ends.filter_map(|end| text.get(..end)).flat_map(whole).collect()
             }
             _ => whole(text),
         };
@@ -408,7 +408,7 @@ mod tests {
             Ok(token("gender", Some(""), "male"))
         );
         assert_eq!(read("Patient", "phone", "03"), Ok(token("telecom", Some("phone"), "03")));
-        assert_eq!(read("Patient", "active:not", "true").unwrap().is_not, true);
+        assert!(read("Patient", "active:not", "true").unwrap().is_not);
         assert!(matches!(read("Patient", "identifier", "|"), Err(QueryError::Malformed(_))));
     }
 

@@ -69,7 +69,7 @@ impl<'a> Postings<'a> {
     /// Writes all of it.
     pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
         let mut sorted: Vec<(Place<'a>, Vec<i64>)> = self.owners.into_iter().collect();
-        sorted.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        sorted.sort_unstable_by_key(|(place, _)| *place);
         for (place, mut owners) in sorted {
             owners.sort_unstable();
             owners.dedup();
