@@ -213,6 +213,13 @@ fn of_fhir() -> Vec<(String, Methods)> {
         ("/ValueSet/$expand", operation("the codes of a value set by its url", &expand)),
         ("/ValueSet/{id}/$expand", operation("the codes of a value set", &expand)),
         ("/CodeSystem/$lookup", operation("what is known of a code", &lookup)),
+        ("/{type}/$validate", vec![("post", write("whether a resource is valid, and by which profiles", &["200"]))]),
+        ("/{type}/{id}/$validate", vec![("post", write("whether an update or deletion would be valid", &["200"]))]),
+        ("/{type}/{id}/{within}", vec![("get", read("search within a compartment", &search))]),
+        (
+            "/{type}/{id}/{within}/_search",
+            vec![("post", fhir("search", &["200"], Some("application/x-www-form-urlencoded"), &[]))],
+        ),
     ]
     .into_iter()
     .map(|(path, methods)| (format!("/fhir{path}"), methods))

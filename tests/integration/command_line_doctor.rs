@@ -79,8 +79,15 @@ fn certificates() {
     only(&site, "certificate", "warning", "days");
     keys_made_days_ago(&site, 2 * 365 + 10);
     only(&site, "certificate", "error", "ends in -");
+    // Without its keys a node has no certificate, and its database cannot be opened.
     std::fs::remove_dir_all(site.path().join("keys")).unwrap();
-    only(&site, "certificate", "error", "watari init");
+    let (code, report) = examined(&site);
+    assert_eq!(code, 1, "{report}");
+    for (name, part) in [("certificate", "watari init"), ("database", "master key")] {
+        let (state, detail) = check(&report, name);
+        assert_eq!(state, "error", "{report}");
+        assert!(detail.contains(part), "{part:?} is not in {detail:?}");
+    }
 }
 
 #[cfg(unix)]
