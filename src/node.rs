@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::{Clock, SystemClock};
 use crate::cohort::answer::CohortPolicy;
-use crate::config::{Config, MllpFeedConfig};
+use crate::config::{Config, MllpFeedConfig, StoreConfig};
 use crate::exchange::endpoints::OutsideUrl;
 use crate::exchange::identity::{self, Identity};
 use crate::exchange::transport::Https;
@@ -24,8 +24,10 @@ use crate::records::reindex;
 use crate::referral::delivered::Delivered;
 use crate::routes;
 use crate::server::{listen, outside};
+use crate::store::postgres::PostgresStore;
 use crate::store::sealing::MasterSource;
-use crate::store::{Handle, care, sqlite::SqliteStore};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Handle, StoreError, care};
 use crate::translate::{Mappings, Setting};
 use crate::validation::{Library, PackageError, package};
 use crate::web::PageState;
@@ -128,7 +130,7 @@ pub enum NodeError {
     Package(#[from] PackageError),
     /// The store does not open.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
 }
 
 impl Classified for NodeError {
@@ -142,12 +144,7 @@ impl Parts {
     pub fn open(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
         filing::check(&config.filing)?;
         let identity = load_identity(config, purpose)?;
-        if config.store.postgres.is_some() {
-            let told = "store.postgres: this release keeps no record on PostgreSQL yet; remove the section";
-            return Err(crate::store::StoreError::Settings(told.to_owned()).into());
-        }
-        let store =
-            Handle::new(Arc::new(SqliteStore::open_with(&config.store.database(), MasterSource::of(&config.store))?));
+        let store = open_store(&config.store)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let intake = Intake {
             store: store.clone(),
@@ -179,6 +176,14 @@ fn profiles(config: &Config) -> Result<Library, NodeError> {
         tracing::info!(%name, %version, profiles = one.profiles, missing = ?one.missing, "a package of profiles is loaded");
     }
     Ok(library)
+}
+
+/// The store that is configured: the shared one if it is named, else the SQLite file.
+pub fn open_store(config: &StoreConfig) -> Result<Handle, StoreError> {
+    Ok(match &config.postgres {
+        Some(settings) => Handle::new(Arc::new(PostgresStore::open(settings)?)),
+        None => Handle::new(Arc::new(SqliteStore::open_with(&config.database(), MasterSource::of(config))?)),
+    })
 }
 
 fn load_identity(config: &Config, purpose: Purpose) -> Result<Identity, NodeError> {

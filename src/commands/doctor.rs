@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::json;
 
@@ -11,8 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exchange::identity::{self, Identity};
 use crate::harmonise;
-use crate::store::sealing::MasterSource;
-use crate::store::{Handle, sqlite::SqliteStore};
+use crate::node;
 use crate::translate::Mappings;
 
 /// A certificate that ends within this many days is a warning.
@@ -159,11 +157,10 @@ fn disk(data: &Path) -> Finding {
 
 fn database(config: &Config) -> Finding {
     let path = config.store.database();
-    if !path.exists() {
+    if config.store.postgres.is_none() && !path.exists() {
         return bad("database", format!("{} does not exist; run `watari init`", path.display()));
     }
-    let health = SqliteStore::open_with(&path, MasterSource::of(&config.store))
-        .and_then(|store| Handle::new(Arc::new(store)).health());
+    let health = node::open_store(&config.store).and_then(|store| store.health());
     match health {
         Ok(health) => good("database", format!("schema {}, {} KiB", health.schema_version, health.bytes / 1024)),
         Err(error) => bad("database", error.to_string()),

@@ -4,6 +4,7 @@
 mod audit;
 mod codes;
 mod cohort;
+mod db;
 mod demo;
 mod doctor;
 mod filing;
@@ -36,7 +37,7 @@ const SOME_REFUSED: u8 = 3;
 const USAGE: u8 = 2;
 
 /// Verbs of the contract that later releases bring.
-const NOT_BUILT: &[&str] = &["audit", "backup", "consent", "db", "directory", "referral", "study", "user", "validate"];
+const NOT_BUILT: &[&str] = &["audit", "backup", "consent", "directory", "referral", "study", "user", "validate"];
 
 /// Gateway that exchanges referrals and clinical-trial data between hospitals in different countries.
 #[derive(Debug, Parser)]
@@ -89,6 +90,8 @@ enum Verb {
     Token(token::Args),
     /// Rotate the keys that what is kept is sealed under.
     Key(key::Args),
+    /// Move the node's database.
+    Db(db::Args),
     /// Check certificates, clock, ports, disk, database, mappings.
     Doctor(doctor::Args),
     #[command(external_subcommand)]
@@ -158,6 +161,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Package(args) => package::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
         Verb::Key(args) => key::run(&context, &args),
+        Verb::Db(args) => db::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Other(words) => Err(other(&words)),
     };

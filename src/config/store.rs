@@ -36,6 +36,9 @@ pub struct PostgresConfig {
     pub replica: String,
     /// Readers connected at once at most; one more connection writes and one listens.
     pub readers: usize,
+    /// Received bytes, messages and documents are not sealed on PostgreSQL yet, as they are in the SQLite file. Without this word
+    /// of yours that they may stand there plain, the node does not use the database.
+    pub unsealed: bool,
 }
 
 impl PostgresConfig {
@@ -54,7 +57,14 @@ impl PostgresConfig {
 
 impl Default for PostgresConfig {
     fn default() -> Self {
-        Self { url: String::new(), password_file: None, authority: None, replica: String::new(), readers: 8 }
+        Self {
+            url: String::new(),
+            password_file: None,
+            authority: None,
+            replica: String::new(),
+            readers: 8,
+            unsealed: false,
+        }
     }
 }
 

@@ -158,7 +158,7 @@ impl Server {
             name
         });
         let url = format!("postgresql://watari@127.0.0.1:{}/{name}", self.port);
-        PostgresConfig { url, readers: 4, ..PostgresConfig::default() }
+        PostgresConfig { url, readers: 4, unsealed: true, ..PostgresConfig::default() }
     }
 
     /// Runs statements in a database, as whoever looks at it from outside.

@@ -81,6 +81,8 @@ impl From<tokio_postgres::Error> for Failure {
 pub(super) struct Connection {
     client: Client,
     statements: HashMap<String, Statement>,
+    /// Numbers of words that were found on this connection; they never change.
+    pub(super) words: HashMap<String, i64>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -97,7 +99,7 @@ impl<'a> Batch<'a> {
 
 impl Connection {
     pub(super) fn new(client: Client, runtime: tokio::runtime::Handle) -> Self {
-        Self { client, statements: HashMap::new(), runtime }
+        Self { client, statements: HashMap::new(), words: HashMap::new(), runtime }
     }
 
     pub(super) fn is_closed(&self) -> bool {

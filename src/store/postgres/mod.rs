@@ -5,16 +5,21 @@
 
 mod access;
 mod audit;
+mod carry;
 mod cohorts;
 mod connect;
 mod connection;
 mod deliveries;
 mod filings;
+mod history;
+mod index;
 mod listen;
 mod losses;
 mod messages;
 mod migrate;
+mod numbers;
 mod peers;
+mod postings;
 mod readers;
 mod records;
 mod referrals;
@@ -30,6 +35,7 @@ use tokio_postgres::Row;
 
 use super::{Changes, CommitError, Health, Store, StoreError, View, deliveries as rows};
 use crate::config::PostgresConfig;
+pub use carry::{Carried, carry};
 use connection::{Connection, Failure};
 use value::{Value, count};
 
@@ -41,8 +47,9 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, and brings the schema up to date.
+    /// Connects, and brings the schema up to date. Refused without the operator's word that bytes may stand there plain.
     pub fn open(settings: &PostgresConfig) -> Result<Self, StoreError> {
+        may_be_plain(settings)?;
         let server = Arc::new(connect::Server::of(settings)?);
         let mut connection = server.connect()?;
         migrate::migrate(&mut connection)?;
@@ -52,6 +59,18 @@ impl PostgresStore {
         let writer = writer::Writer::start(Arc::clone(&server), connection, &settings.replica)?;
         let readers = readers::Readers::new(Arc::clone(&server), settings.readers);
         Ok(Self { server, readers, writer })
+    }
+}
+
+/// Nothing is sealed here yet: that must have been said, and is never assumed.
+fn may_be_plain(settings: &PostgresConfig) -> Result<(), StoreError> {
+    match settings.unsealed {
+        true => Ok(()),
+        false => Err(StoreError::Settings(
+            "received bytes, messages and documents are not sealed on PostgreSQL yet; if its disks and backups are \
+             encrypted otherwise, allow that with [store.postgres] unsealed = true (docs/KEEPING.md)"
+                .to_owned(),
+        )),
     }
 }
 

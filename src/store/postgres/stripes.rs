@@ -5,12 +5,15 @@
 //! There are [`STRIPES`] locks, and what is locked falls on one of them by its hash: the server keeps locks in a table of
 //! fixed size. Two acts on different things may so wait for each other, and never pass each other wrongly.
 
-use crate::store::{Change, Changes, Expect, records::IndexValue};
+use crate::store::records::{IndexValue, split_target};
+use crate::store::{Change, Changes, Expect};
 
 /// Number of locks.
 pub(super) const STRIPES: u32 = 1024;
 /// First part of the number of an advisory lock: those of this store.
 pub(super) const SPACE: i64 = 0x7774_7269;
+/// What every writer of a resource refers to, and who indexes resources anew holds alone.
+const INDEX: &str = "*index";
 /// The lock of those who claim deliveries.
 pub(super) const CLAIMS: i64 = 2 * STRIPES as i64;
 /// The lock of those who change the schema.
@@ -74,6 +77,7 @@ fn expected(stripes: &mut Vec<i64>, expect: &Expect) {
 fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
     match change {
         Change::PutResource(write) => {
+            share(stripes, "", INDEX);
             lock(stripes, "resource", &[&write.resource.kind, &write.resource.id]);
             if let Some(patient) = &write.patient {
                 share(stripes, "Patient", patient);
@@ -84,7 +88,7 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
                         lock(stripes, "identifier", &[&write.resource.kind, system, code]);
                     }
                     IndexValue::Reference(target) => {
-                        let (kind, id) = crate::store::records::split_target(target);
+                        let (kind, id) = split_target(target);
                         share(stripes, kind, id);
                     }
                     _ => {}
@@ -92,10 +96,12 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
             }
         }
         Change::DeleteResource { kind, id, .. } => {
+            share(stripes, "", INDEX);
             lock(stripes, "resource", &[kind, id]);
             lock(stripes, "referred", &[kind, id]);
         }
-        Change::IndexAnew { .. } => lock(stripes, "index", &[]),
+        // Nobody writes a resource meanwhile.
+        Change::IndexAnew { .. } => lock(stripes, "referred", &["", INDEX]),
         Change::ConfirmResource { kind, id, .. } => lock(stripes, "resource", &[kind, id]),
         Change::RecordMessage(message) => lock(stripes, "message", &[&message.id]),
         // Written last, in an order of their own.

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use super::audit::End;
 use super::connect::Server;
 use super::connection::{Batch, Connection, Failure};
+use super::numbers::Numbers;
+use super::records::Writes;
 use super::stripes;
 use super::value::{Value, values};
 use crate::store::losses::LossKey;
@@ -37,7 +39,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(server: Arc<Server>, connection: Connection, chain: &str) -> Result<Self, StoreError> {
         let (work, inbox) = mpsc::channel();
-        let mut session = Session { server, connection: Some(connection), chain: chain.to_owned(), left: None };
+        let mut session = Session {
+            server,
+            connection: Some(connection),
+            chain: chain.to_owned(),
+            numbers: Numbers::default(),
+            left: None,
+        };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || session.serve(&inbox))
@@ -83,6 +91,7 @@ struct Session {
     server: Arc<Server>,
     connection: Option<Connection>,
     chain: String,
+    numbers: Numbers,
     /// The mark of the last group; the next one takes it away.
     left: Option<String>,
 }
@@ -153,7 +162,7 @@ impl Session {
             Some(connection) if !connection.is_closed() => connection,
             place => place.insert(self.server.connect()?),
         };
-        let done = within(connection, group, mark, self.left.as_deref(), &self.chain);
+        let done = within(connection, group, mark, self.left.as_deref(), &self.chain, &mut self.numbers);
         let results = match done {
             Ok(Some(results)) => results,
             Ok(None) => {
@@ -161,6 +170,7 @@ impl Session {
                 return open.take().ok_or_else(|| Failure::Refused("a mark stands that nobody left".to_owned()).into());
             }
             Err(failure) => {
+                self.numbers.forget();
                 if !matches!(failure, Failure::Lost(_)) && connection.run("ROLLBACK").is_err() {
                     self.connection = None;
                 }
@@ -169,8 +179,14 @@ impl Session {
         };
         match connection.query("COMMIT", &[]) {
             Ok(_) => Ok(results),
-            Err(failure @ Failure::Lost(_)) => Err(Broken::Open(results, failure)),
-            Err(failure) => Err(failure.into()),
+            Err(failure) => {
+                self.numbers.forget();
+                Err(if matches!(failure, Failure::Lost(_)) {
+                    Broken::Open(results, failure)
+                } else {
+                    Broken::Undone(failure)
+                })
+            }
         }
     }
 }
@@ -182,6 +198,7 @@ fn within(
     mark: &str,
     left: Option<&str>,
     chain: &str,
+    numbers: &mut Numbers,
 ) -> Result<Option<Results>, Failure> {
     let locks = Value::Numbers(stripes::of(group.iter().copied(), chain));
     let mut begin = Batch::default();
@@ -192,7 +209,8 @@ fn within(
     if connection.all(&begin)?.get(1).is_none_or(Vec::is_empty) {
         return Ok(None);
     }
-    let mut writing = Writing { chain, end: None, losses: BTreeMap::new() };
+    numbers.learn(connection, &super::records::named(group.iter().flat_map(|changes| &changes.changes)))?;
+    let mut writing = Writing { chain, numbers, end: None, losses: BTreeMap::new() };
     let mut results = Vec::with_capacity(group.len());
     for changes in group {
         results.push(writing.apply(connection, changes)?);
@@ -204,6 +222,7 @@ fn within(
 /// What a transaction gathers as it writes.
 struct Writing<'a> {
     chain: &'a str,
+    numbers: &'a mut Numbers,
     end: Option<End>,
     /// What the acts of a group add to the totals of losses: messages that come together have most of their fields in
     /// common, so the group writes each total once.
@@ -213,18 +232,38 @@ struct Writing<'a> {
 impl Writing<'_> {
     /// Checks the expectations and, if all hold, applies the changes.
     fn apply(&mut self, connection: &mut Connection, changes: &Changes) -> Result<Result<(), CommitError>, Failure> {
-        for expect in &changes.expect {
-            if !holds(connection, expect)? {
+        let versions = super::records::versions_are(connection, &changes.expect)?;
+        for (expect, is_version) in changes.expect.iter().zip(versions) {
+            let holds = match is_version {
+                Some(holds) => holds,
+                None => holds(connection, expect)?,
+            };
+            if !holds {
                 return Ok(Err(CommitError::Unexpected(expect.clone())));
             }
         }
+        let before = super::records::before(connection, self.numbers, &changes.changes)?;
+        let mut writes = Writes::of(&before);
         let mut batch = Batch::default();
+        for change in &changes.changes {
+            match change {
+                Change::PutResource(write) => writes.put(connection, self.numbers, &mut batch, write)?,
+                Change::DeleteResource { kind, id, version, at } => {
+                    writes.delete(connection, self.numbers, &mut batch, kind, id, *version, at)?;
+                }
+                Change::IndexAnew { resources, state } => {
+                    super::records::index_anew(connection, self.numbers, resources, state)?;
+                }
+                Change::ConfirmResource { kind, id, version, event_time } => {
+                    super::records::confirm(&mut batch, kind, id, *version, event_time)?;
+                }
+                other => self.write(connection, &mut batch, other)?,
+            }
+        }
         if changes.changes.iter().any(|change| matches!(change, Change::Queue(_))) {
             batch.add(super::listen::SAY, []);
         }
-        for change in &changes.changes {
-            self.write(connection, &mut batch, change)?;
-        }
+        writes.finish(&mut batch);
         connection.all(&batch)?;
         Ok(Ok(()))
     }
@@ -236,12 +275,11 @@ impl Writing<'_> {
         change: &'a Change,
     ) -> Result<(), Failure> {
         match change {
-            Change::PutResource(write) => super::records::put(batch, write)?,
-            Change::DeleteResource { kind, id, version, at } => super::records::delete(batch, kind, id, *version, at)?,
-            Change::IndexAnew { resources, state } => super::records::index_anew(batch, resources, state)?,
-            Change::ConfirmResource { kind, id, version, event_time } => {
-                super::records::confirm(batch, kind, id, *version, event_time.as_deref())?;
-            }
+            // Of the record, and written there.
+            Change::PutResource(_)
+            | Change::DeleteResource { .. }
+            | Change::IndexAnew { .. }
+            | Change::ConfirmResource { .. } => {}
             Change::RecordMessage(message) => super::messages::record(batch, message),
             Change::CountLosses(counts) => {
                 for (key, seen) in counts {
@@ -294,7 +332,8 @@ impl Writing<'_> {
 
 fn holds(connection: &mut Connection, expect: &Expect) -> Result<bool, Failure> {
     match expect {
-        Expect::ResourceVersion { kind, id, version } => super::records::version_is(connection, kind, id, *version),
+        // Asked for all at once.
+        Expect::ResourceVersion { .. } => Ok(true),
         Expect::Unreferred { kind, id, except } => super::records::unreferred(connection, kind, id, except),
         Expect::NoneIdentified { kind, system, value } => {
             super::records::none_identified(connection, kind, system, value)

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
-use super::sealing::{MasterKey, MasterSource, Ring};
+use super::sealing::{MasterKey, MasterSource, Place, Ring};
 use super::{Changes, CommitError, Condition, Health, Resealed, Store, StoreError, View, deliveries as rows};
 
 /// Pages in memory of a reading connection, negative KiB as SQLite wants it.
@@ -178,6 +178,45 @@ fn unlock(connection: &mut Connection, source: MasterSource) -> Result<Ring, Sto
     seals::establish(&transaction, &ring)?;
     transaction.commit()?;
     Ok(ring)
+}
+
+/// Opens a file to read all of it, as it is, with the keys that open what is sealed. Its schema must be the present one.
+pub(super) fn open_to_read(path: &Path, source: MasterSource) -> Result<(Connection, Ring), StoreError> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| StoreError::Settings(format!("{}: {error}", path.display())))?;
+    let (found, known) = (migrate::version(&connection)?, migrate::known());
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    if found < known {
+        return Err(StoreError::Settings(format!(
+            "{} has schema {found} and not {known}: start the node on it once with this release, and stop it",
+            path.display()
+        )));
+    }
+    let ring = Ring::new(source.clone(), MasterKey::load(&source, false)?);
+    seals::prove(&connection, &ring)?;
+    Ok((connection, ring))
+}
+
+/// A value as its two columns hold it, opened.
+pub(super) fn opened(
+    connection: &Connection,
+    ring: &Ring,
+    place: Place<'_>,
+    key: u32,
+    bytes: Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    Ok(seals::open(connection, ring, place, key, bytes)?)
+}
+
+/// The JSON of a loss report as a message keeps it.
+pub(super) fn report(
+    connection: &Connection,
+    kept: rusqlite::types::ValueRef<'_>,
+) -> Result<Option<String>, StoreError> {
+    Ok(reports::expand(connection, kept)?)
 }
 
 /// One consistent reading.

@@ -102,6 +102,11 @@ pub(super) fn establish(connection: &Connection, ring: &Ring) -> rusqlite::Resul
     }
 }
 
+/// Proves that the master key opens the last data key.
+pub(super) fn prove(connection: &Connection, ring: &Ring) -> rusqlite::Result<()> {
+    by_number(connection, ring, present_number(connection)?).map(drop)
+}
+
 /// Makes data key `number`. It is unwrapped from the database when it is used: a key of a transaction that did not stand
 /// must not stay in memory.
 pub(super) fn add(connection: &Connection, master: &MasterKey, number: u32) -> rusqlite::Result<()> {

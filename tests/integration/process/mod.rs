@@ -11,7 +11,6 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::Value;
@@ -20,7 +19,7 @@ use watari::config::{Config, Country, InstitutionConfig, LocalName, ServiceConfi
 use watari::exchange::identity::Identity;
 use watari::store::audit::AuditEntry;
 use watari::store::messages::{MessageFilter, MessageRecord, MessageStatus};
-use watari::store::{Handle, StoreError, View, sqlite::SqliteStore};
+use watari::store::{Handle, StoreError, View};
 
 use running::RunningNode;
 
@@ -168,7 +167,7 @@ impl Site {
 
     /// The database, opened beside a running node or after it.
     pub fn store(&self) -> Handle {
-        Handle::new(Arc::new(SqliteStore::open(&self.path().join("watari.db")).unwrap()))
+        watari::node::open_store(&Config::load(&self.configuration()).unwrap().store).unwrap()
     }
 
     /// Reads the database.
@@ -178,8 +177,9 @@ impl Site {
 
     /// The acts in the audit trail that are called `action`.
     pub fn audited(&self, action: &str) -> Vec<AuditEntry> {
-        let trail = self.read(|view| view.audit_entries("", 1, 100_000));
-        trail.into_iter().map(|chained| chained.entry).filter(|entry| entry.action == action).collect()
+        let chains = self.read(|view| view.audit_chains());
+        let trail = chains.iter().flat_map(|chain| self.read(|view| view.audit_entries(chain, 1, 100_000)));
+        trail.map(|chained| chained.entry).filter(|entry| entry.action == action).collect()
     }
 
     /// Received messages, newest first.

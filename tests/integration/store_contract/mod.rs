@@ -1,7 +1,9 @@
 //! What every store promises, whichever database is behind it: one file per room of the store.
 
+mod carry;
 mod deliveries;
 mod faults;
+mod history;
 mod losses;
 mod peers;
 mod records;
@@ -44,12 +46,6 @@ pub(super) fn for_each_store(case: impl Fn(&str, &Path, Open)) {
         let folder = tempfile::tempdir().unwrap();
         case(name, folder.path(), *open);
     }
-}
-
-/// As [`for_each_store`], of those that keep the record.
-pub(super) fn for_each_record_store(case: impl Fn(&str, &Path, Open)) {
-    let folder = tempfile::tempdir().unwrap();
-    case("sqlite", folder.path(), sqlite);
 }
 
 pub(super) fn observation(id: &str, version: u64, patient: &str, code: &str, value: f64, unit: &str) -> Change {

@@ -4,11 +4,11 @@ use watari::store::messages::{MessageRecord, MessageStatus};
 use watari::store::{Change, Changes, CommitError, Expect, StoreError};
 
 use super::searches::{found, refers, token};
-use super::{audit, condition, for_each_record_store, observation};
+use super::{audit, condition, for_each_store, observation};
 
 #[test]
 fn a_committed_resource_survives_a_restart_byte_for_byte() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         open(folder).commit(Changes::new().with(observation("o1", 1, "p1", "2345-7", 90.0, "mg/dL"))).unwrap();
         let found = open(folder).view(|view| view.resource("Observation", "o1")).unwrap().unwrap();
         assert!(found.json.contains("1.50"), "{}", found.json);
@@ -18,7 +18,7 @@ fn a_committed_resource_survives_a_restart_byte_for_byte() {
 
 #[test]
 fn a_failed_expectation_writes_nothing_of_the_act() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         store.commit(Changes::new().with(observation("o1", 1, "p1", "2345-7", 90.0, "mg/dL"))).unwrap();
         let stale = Changes::new()
@@ -38,7 +38,7 @@ fn a_failed_expectation_writes_nothing_of_the_act() {
 
 #[test]
 fn an_act_that_the_database_refuses_undoes_no_other_of_its_group() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         let message = || MessageRecord {
             id: "m".into(),
@@ -84,7 +84,7 @@ fn an_act_that_the_database_refuses_undoes_no_other_of_its_group() {
 
 #[test]
 fn many_threads_commit_and_none_is_lost() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         std::thread::scope(|scope| {
             for thread in 0..8 {

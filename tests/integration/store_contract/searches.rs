@@ -6,11 +6,11 @@ use watari::records::find::{self, FactQuery, QuantityRange};
 use watari::store::records::ResourceWrite;
 use watari::store::{Change, Changes, Handle, StoreError};
 
-use super::{condition, for_each_record_store, observation};
+use super::{condition, for_each_store, observation};
 
 #[test]
 fn history_keeps_every_version_and_search_sees_only_the_last() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         store.commit(Changes::new().with(observation("o1", 1, "p1", "2345-7", 90.0, "mg/dL"))).unwrap();
         store.commit(Changes::new().with(observation("o1", 2, "p1", "14749-6", 5.0, "mmol/L"))).unwrap();
@@ -48,7 +48,7 @@ pub(super) fn found(store: &Handle, kind: &str, criteria: &[Match]) -> Vec<Strin
 /// A criterion that few meet and one that most meet are asked in different ways; both find the same.
 #[test]
 fn a_search_finds_the_same_whether_few_or_many_meet_its_criteria() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         let all = 4_100;
         for first in (0..all).step_by(100) {
@@ -102,7 +102,7 @@ fn a_search_finds_the_same_whether_few_or_many_meet_its_criteria() {
 
 #[test]
 fn a_new_version_is_found_by_what_it_says_and_by_nothing_else() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         let put = |write| store.commit(Changes::new().with(Change::PutResource(write))).unwrap();
         put(condition(1, 1, "p1", "a", 2000));
@@ -129,7 +129,7 @@ fn a_new_version_is_found_by_what_it_says_and_by_nothing_else() {
 
 #[test]
 fn patients_are_counted_by_code_and_quantity_of_the_same_resource() {
-    for_each_record_store(|_, folder, open| {
+    for_each_store(|_, folder, open| {
         let store = open(folder);
         let mut changes = Changes::new();
         for (id, patient, code, value) in

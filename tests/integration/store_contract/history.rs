@@ -1,15 +1,13 @@
 //! What every store promises about versions, deletions and references.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use watari::store::history::HistoryQuery;
 use watari::store::records::{IndexRow, IndexValue, ResourceWrite, StoredResource};
-use watari::store::{Change, Changes, CommitError, Expect, Handle, StoreError, sqlite::SqliteStore};
+use watari::store::{Change, Changes, CommitError, Expect, Handle, StoreError};
 
 fn for_each_store(case: impl Fn(&Handle)) {
-    let folder = tempfile::tempdir().unwrap();
-    case(&Handle::new(Arc::new(SqliteStore::open(&folder.path().join("watari.db")).unwrap())));
+    super::for_each_store(|_, folder, open| case(&open(folder)));
 }
 
 fn at(second: u64) -> String {
