@@ -214,14 +214,14 @@ pub fn pair(inviter: &Site, joiner: &Site) {
     assert_eq!(joined["id"], inviter.config.institution.id.as_str());
 }
 
-/// Waits until `found` gives something; fails with `what` after 40 seconds.
+/// Waits until `found` gives something; fails with `what` after 90 seconds.
 pub async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let started = std::time::Instant::now();
     loop {
         if let Some(value) = found() {
             return value;
         }
-        assert!(started.elapsed().as_secs() < 40, "waited in vain: {what}");
+        assert!(started.elapsed().as_secs() < 90, "waited in vain: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
