@@ -59,3 +59,10 @@ pub trait HistoryView {
         visit: &mut dyn FnMut(Passed) -> ControlFlow<()>,
     ) -> Result<(), StoreError>;
 }
+
+/// What the mark of a page says: time, position and version of its last entry. None if it is no mark of a store.
+pub(super) fn mark_in(mark: &str) -> Option<(String, i64, i64)> {
+    let mut parts = mark.split('~');
+    let mark = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some(mark)
+}

@@ -7,7 +7,7 @@ use super::connection::{Connection, Failure};
 use super::records::{COLUMNS, CURRENT, REPLACED, read};
 use super::value::{Value, count, get, values};
 use crate::store::StoreError;
-use crate::store::history::{HistoryPage, HistoryQuery, HistoryView, Passed};
+use crate::store::history::{HistoryPage, HistoryQuery, HistoryView, Passed, mark_in};
 use crate::store::keys::{Key, Keys};
 use crate::store::records::{RecordView as _, StoredResource};
 
@@ -161,10 +161,4 @@ fn versions_sql<'a>(
 fn bind<'a>(values: &mut Vec<Value<'a>>, value: Value<'a>) -> String {
     values.push(value);
     format!("${}", values.len())
-}
-
-fn mark_in(mark: &str) -> Option<(String, i64, i64)> {
-    let mut parts = mark.split('~');
-    let mark = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some(mark)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::V
 use super::Snapshot;
 use super::records::{COLUMNS, read};
 use crate::store::StoreError;
-use crate::store::history::{HistoryPage, HistoryQuery, HistoryView, Passed};
+use crate::store::history::{HistoryPage, HistoryQuery, HistoryView, Passed, mark_in};
 use crate::store::keys::{Key, Keys};
 use crate::store::records::{RecordView as _, StoredResource};
 
@@ -195,10 +195,4 @@ fn versions_sql(snapshot: &Snapshot<'_>, query: &HistoryQuery) -> Result<Option<
 fn bind(values: &mut Vec<Value>, value: Value) -> String {
     values.push(value);
     format!("?{}", values.len())
-}
-
-fn mark_in(mark: &str) -> Option<(String, i64, i64)> {
-    let mut parts = mark.split('~');
-    let mark = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some(mark)
 }
