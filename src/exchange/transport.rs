@@ -21,6 +21,8 @@ pub const BYTES_PER_SECOND: u64 = 64 * 1024;
 
 /// Longest text of a peer's refusal that is kept, characters.
 const LONGEST_TEXT: usize = 300;
+/// Interval and patience of the pings that find dead connections.
+const PING: Duration = Duration::from_secs(5);
 
 /// One request, ready to go.
 #[derive(Debug, Clone)]
@@ -181,6 +183,11 @@ fn build_client(here: &Institution, certificate_sha256: &str) -> Result<reqwest:
         .connect_timeout(attempt.min(Duration::from_secs(10)))
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(4)
+        // A connection on which the answers vanish lets nothing more through once its window is used up, and is never
+        // found broken by writing alone.
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING)
+        .http2_keep_alive_while_idle(true)
         .build()
         .map_err(|error| TransportError::Setup(error.without_url().to_string()))
 }

@@ -93,6 +93,25 @@ impl Pair {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_the_answers_vanish_is_left_for_another() {
+    let (pair, sending, _receiving) = Pair::new().await;
+    pair.proxy.lose_answers(true);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(pair.refer(&sending).await);
+    }
+    for id in &ids {
+        until("a second attempt", || (pair.delivery(id).attempts > 1).then_some(())).await;
+    }
+    pair.proxy.lose_answers(false);
+    for id in &ids {
+        until("the receipt at the sender", || pair.delivery(id).receipt).await;
+    }
+    assert_eq!(pair.receiver.audited("message.accept").len(), ids.len(), "accepted once each");
+    assert_eq!(pair.sender.audited("message.delivered").len(), ids.len(), "delivered once each");
+}
+
+#[tokio::test]
 async fn the_sender_is_killed_between_commit_and_sending() {
     let (pair, sending, receiving) = Pair::new().await;
     receiving.kill();

@@ -1,4 +1,5 @@
-//! A TCP proxy between two nodes that can lose answers: the request arrives whole, the answer never leaves.
+//! A TCP proxy between two nodes that can lose answers: the request arrives whole, the answer never leaves. A connection
+//! that has lost one stays open and never lets another byte back, as behind a firewall that has forgotten it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -42,7 +43,7 @@ impl Proxy {
         format!("https://{}", self.address)
     }
 
-    /// From now on answers are lost, or no longer.
+    /// From now on answers are lost, or no longer on new connections.
     pub fn lose_answers(&self, losing: bool) {
         self.state.losing.store(losing, Ordering::SeqCst);
     }
@@ -67,9 +68,13 @@ impl State {
                     true
                 });
             });
+            let forgotten = AtomicBool::new(false);
             self.pass(&target, &caller, |bytes| {
                 let is_answer = sent.load(Ordering::SeqCst) > HANDSHAKE;
-                let lose = is_answer && self.losing.load(Ordering::SeqCst);
+                if is_answer && self.losing.load(Ordering::SeqCst) {
+                    forgotten.store(true, Ordering::SeqCst);
+                }
+                let lose = forgotten.load(Ordering::SeqCst);
                 if lose {
                     self.lost.fetch_add(bytes, Ordering::SeqCst);
                 }
