@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::access::endpoints::SmartState;
 use crate::clock::{Clock, SystemClock};
 use crate::cohort::answer::CohortPolicy;
 use crate::config::{Config, MllpFeedConfig, StoreConfig};
@@ -257,7 +258,10 @@ impl Node {
     ) -> Result<(), NodeError> {
         let here = &self.parts.here;
         let pages = PageState::new(here.clone(), Arc::clone(&self.wake), config);
-        let app = routes::inside(pages, config.fhir.clone());
+        let listens = || format!("https://{}", self.doors.inside);
+        let base = config.inside.public_url.clone().unwrap_or_else(listens).into();
+        let smart = SmartState { here: here.clone(), base, config: config.access.clone() };
+        let app = routes::inside(pages, config.fhir.clone(), smart);
         let work = listen::serve_inside(listener, &here.identity, config.inside.clone(), app, stop.clone())?;
         self.run("the inside door", work);
         Ok(())

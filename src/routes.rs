@@ -9,7 +9,8 @@
 //! | inside | `/fhir…` | `fhir_api` |
 //! | inside | `/health`, `/ready` | `server::health` |
 //! | inside | `/openapi.json` | `routes::openapi` |
-//! | inside | `/metrics`, `/oauth/token`, `/.well-known/smart-configuration` | not built: 501 |
+//! | inside | `/oauth/token`, `/.well-known/smart-configuration` | `access::endpoints` |
+//! | inside | `/metrics` | not built: 501 |
 //! | outside | `/peer/v1/pairing`, `/peer/v1/directory` | `exchange::endpoints` |
 //! | outside | `/peer/v1/fhir/$process-message` | `referral::endpoints` |
 //! | outside | `/peer/v1/cohort-question` | `cohort::endpoints` |
@@ -22,6 +23,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
+use crate::access::endpoints::SmartState;
 use crate::cohort::answer::CohortPolicy;
 use crate::config::FhirConfig;
 use crate::exchange::Institution;
@@ -32,8 +34,8 @@ use crate::server::problem::Problem;
 use crate::web::PageState;
 use crate::web::frame::not_found;
 
-/// The inside door: people and local systems, who may by the FHIR API what `fhir` allows.
-pub fn inside(pages: PageState, fhir: FhirConfig) -> Router {
+/// The inside door: people and local systems, who may by the FHIR API what `fhir` allows, and come in as `smart` says.
+pub fn inside(pages: PageState, fhir: FhirConfig, smart: SmartState) -> Router {
     Router::new()
         .merge(crate::web::router(pages.clone()))
         .merge(crate::intake::pages::router(pages.clone()))
@@ -44,8 +46,7 @@ pub fn inside(pages: PageState, fhir: FhirConfig) -> Router {
         .route("/ready", get(health::ready).with_state(pages.here.clone()))
         .route("/metrics", any(not_built))
         .route("/openapi.json", get(openapi::openapi))
-        .route("/oauth/token", any(not_built))
-        .route("/.well-known/smart-configuration", any(not_built))
+        .merge(crate::access::endpoints::router(smart))
         .fallback_service(any(unknown_inside).with_state(pages.here))
 }
 

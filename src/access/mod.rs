@@ -1,6 +1,10 @@
 //! Who may do what: roles, staff signed in by a session or a token, and what each role may do.
 
+pub mod assertion;
+pub mod client;
+pub mod endpoints;
 pub mod permit;
+pub mod scope;
 pub mod session;
 pub mod token;
 
@@ -83,6 +87,16 @@ pub enum AccessError {
         /// What was tried.
         permission: permit::Permission,
     },
+    /// The token's scopes do not reach so far.
+    #[error("role {role} may not {act} {what} with the scopes of this token")]
+    OutOfScope {
+        /// Role of the token.
+        role: Role,
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        what: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -95,7 +109,7 @@ impl Classified for AccessError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoCredentials | Self::NoSession | Self::NoToken | Self::SpentLink => Kind::Unauthenticated,
-            Self::ForeignForm | Self::Forbidden { .. } => Kind::Forbidden,
+            Self::ForeignForm | Self::Forbidden { .. } | Self::OutOfScope { .. } => Kind::Forbidden,
             Self::Store(error) => error.kind(),
             Self::Commit(error) => error.kind(),
         }

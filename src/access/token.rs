@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::scope::Scopes;
 use super::{AccessError, Role, Staff};
 use crate::clock::{Clock, instant};
 use crate::ids;
@@ -25,20 +26,58 @@ pub fn create(store: &Handle, clock: &dyn Clock, role: Role, ttl: SignedDuration
         target: name(&digest),
         detail: serde_json::json!({"role": role.as_str(), "expires_at": instant(expires)}).to_string(),
     };
-    let token = ApiToken { secret_sha256: digest, role: role.as_str().to_owned(), expires_at: instant(expires) };
+    let token = ApiToken {
+        secret_sha256: digest,
+        role: role.as_str().to_owned(),
+        expires_at: instant(expires),
+        client: None,
+        scope: None,
+    };
     store.commit(Changes::new().with(Change::PutToken(token)).with(Change::Audit(audit)))?;
     Ok(secret)
 }
 
 /// Who comes with this token at `now` (RFC 3339).
 pub fn check(view: &dyn View, now: &str, bearer: &str) -> Result<Staff, AccessError> {
+    Ok(holder(view, now, bearer)?.staff)
+}
+
+/// Somebody with a token, and what it may do at the FHIR API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub staff: Staff,
+    /// What.
+    pub scopes: Scopes,
+    /// The token ends, RFC 3339.
+    pub expires_at: String,
+}
+
+/// Who comes with this token at `now`, with its scopes: those it was made with, or those of its role.
+pub fn holder(view: &dyn View, now: &str, bearer: &str) -> Result<Holder, AccessError> {
     let digest = ids::sha256_hex(bearer.as_bytes());
     let token = view.api_token(&digest)?.ok_or(AccessError::NoToken)?;
     if token.expires_at.as_str() <= now {
         return Err(AccessError::NoToken);
     }
     let role = Role::parse(&token.role).ok_or(AccessError::NoToken)?;
-    Ok(Staff { user: name(&digest), role })
+    let scopes = Scopes::parse(token.scope.as_deref().unwrap_or(scopes_of(role))).map_err(|_| AccessError::NoToken)?;
+    let user = match token.client {
+        // A token does not outlive its client's registration.
+        Some(client) => format!("client:{}", view.client(&client)?.ok_or(AccessError::NoToken)?.id),
+        None => name(&digest),
+    };
+    Ok(Holder { staff: Staff { user, role }, scopes, expires_at: token.expires_at })
+}
+
+/// What a role may do at the FHIR API, in scopes.
+fn scopes_of(role: Role) -> &'static str {
+    match role {
+        Role::Clinician => "user/*.rs",
+        Role::System => "system/*.cruds",
+        Role::It => "system/AuditEvent.rs",
+        Role::Researcher => "",
+    }
 }
 
 /// The token of an `Authorization` header (RFC 6750 2.1; the scheme's case does not matter).

@@ -2,6 +2,7 @@
 //! input refused or quarantined.
 
 mod audit;
+mod client;
 mod codes;
 mod cohort;
 mod db;
@@ -82,6 +83,8 @@ enum Verb {
     Audit(audit::Args),
     /// See which codes no table maps, and take out the code maps.
     Codes(codes::Args),
+    /// Register systems that come in by SMART Backend Services.
+    Client(client::Args),
     /// Check and run cohort questions.
     Cohort(cohort::Args),
     /// The FHIR packages whose profiles resources are held to.
@@ -157,6 +160,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Filing(args) => filing::run(&context, &args),
         Verb::Audit(args) => audit::run(&context, &args),
         Verb::Codes(args) => codes::run(&context, &args),
+        Verb::Client(args) => client::run(&context, &args),
         Verb::Cohort(args) => cohort::run(&context, &args),
         Verb::Package(args) => package::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct InsideConfig {
     /// Address and port. Port 0 takes a free one and prints it.
     pub listen: String,
+    /// Address local systems use to reach it, if it differs (`https://gateway.hospital.example:8443`); what they sign to come
+    /// in names it.
+    pub public_url: Option<String>,
     /// Largest request body, bytes.
     pub max_body_bytes: usize,
     /// A request must be answered within, seconds.
@@ -20,9 +23,22 @@ impl Default for InsideConfig {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8443".to_owned(),
+            public_url: None,
             max_body_bytes: 16 * 1024 * 1024,
             request_seconds: 30,
             max_connections: 512,
+        }
+    }
+}
+
+impl InsideConfig {
+    /// Refuses an address that clients could not name.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match &self.public_url {
+            Some(url) if !url.starts_with("https://") || url.ends_with('/') => {
+                Err("inside.public_url must be https://… without a slash at its end".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every setting of a node: one file and one struct per section, unknown settings refused, defaults that are safe.
 //! `config/watari.example.toml` shows them all with their reasons; a test loads it and compares it to the defaults.
 
+mod access;
 mod cohort;
 mod exchange;
 mod fhir;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use access::AccessConfig;
 pub use cohort::CohortConfig;
 pub use exchange::ExchangeConfig;
 pub use fhir::FhirConfig;
@@ -39,6 +41,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// For people and local systems.
     pub inside: InsideConfig,
+    /// Tokens of local systems.
+    pub access: AccessConfig,
     /// For paired institutions only.
     pub outside: OutsideConfig,
     /// What clients of the FHIR API may do.
@@ -103,6 +107,8 @@ impl Config {
             .institution
             .check()
             .and_then(|()| config.store.check())
+            .and_then(|()| config.inside.check())
+            .and_then(|()| config.access.check())
             .and_then(|()| config.cohort.check())
             .and_then(|()| config.mllp.check())
             .and_then(|()| config.filing.check())

@@ -30,7 +30,13 @@ pub(super) async fn capabilities(State(api): State<Api>, RawQuery(query): RawQue
         .collect();
     let mut rest = json!({
         "mode": "server",
-        "security": {"description": "Bearer tokens made by `watari token`; each role sees what it may."},
+        "security": {
+            "service": [{"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                "code": "SMART-on-FHIR",
+            }]}],
+            "description": "Bearer tokens: of SMART Backend Services (/.well-known/smart-configuration), or made by `watari token`; each sees what its scopes or its role may.",
+        },
         "resource": resources,
     });
     if !is_summary {

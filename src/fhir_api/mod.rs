@@ -7,9 +7,11 @@ mod code_maps;
 mod conditions;
 mod create;
 mod delete;
+mod guard;
 mod headers;
 mod history;
 mod metadata;
+mod needs;
 mod negotiate;
 mod operations;
 mod patch;
@@ -69,18 +71,14 @@ pub fn router(here: Institution, fhir: FhirConfig) -> Router {
     let api = Api { here, maps, fhir: Arc::new(fhir), conditional: Arc::default() };
     let interactions = interactions(api.clone());
     // The entries of a bundle are within its body: they need no limit of their own.
-    let bundles = Bundles { api, interactions: interactions.clone().layer(DefaultBodyLimit::disable()) };
+    let bundles = Bundles { api: api.clone(), interactions: interactions.clone().layer(DefaultBodyLimit::disable()) };
     let whole = Router::new()
         .route("/", post(bundle::bundle).fallback(only("POST")))
-        .with_state(bundles.clone())
+        .with_state(bundles)
         .fallback_service(interactions)
         .layer(axum::middleware::from_fn(negotiate::negotiate));
-    // Some clients end the base address with a slash.
-    let slash = Router::new()
-        .route("/fhir/", post(bundle::bundle).fallback(only("POST")))
-        .with_state(bundles)
-        .layer(axum::middleware::from_fn(negotiate::negotiate));
-    Router::new().nest("/fhir", whole).merge(slash)
+    // With and without a slash at the end of the base address.
+    Router::new().nest_service("/fhir", guard::guarded(api.here, whole))
 }
 
 /// Everything but bundles.

@@ -74,7 +74,17 @@ fn of_node() -> Vec<(String, Methods)> {
     };
     let mut ready = json_answer("Whether the store reads and writes");
     ready["responses"]["503"] = json!({"$ref": "#/components/responses/Refused"});
+    let mut token = json_answer("A token for a registered client (SMART Backend Services)");
+    token["requestBody"] = json!({"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}});
+    for status in ["400", "401"] {
+        token["responses"][status] =
+            json!({"description": "RFC 6749 5.2", "content": {"application/json": {"schema": {"type": "object"}}}});
+    }
+    let smart = || json_answer("What of SMART the node supports");
     vec![
+        ("/.well-known/smart-configuration".to_owned(), vec![("get", smart())]),
+        ("/fhir/.well-known/smart-configuration".to_owned(), vec![("get", smart())]),
+        ("/oauth/token".to_owned(), vec![("post", token)]),
         ("/health".to_owned(), vec![("get", json_answer("That the process lives"))]),
         ("/ready".to_owned(), vec![("get", ready)]),
         ("/openapi.json".to_owned(), vec![("get", json_answer("This description"))]),

@@ -41,6 +41,23 @@ pub struct ApiToken {
     pub role: String,
     /// RFC 3339.
     pub expires_at: String,
+    /// The registered client it was given to; `None`: made by `watari token`.
+    pub client: Option<String>,
+    /// SMART scopes, separated by spaces; `None`: all that the role may.
+    pub scope: Option<String>,
+}
+
+/// A system that comes in by SMART Backend Services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its `client_id`: lower-case letters, digits, `-`.
+    pub id: String,
+    /// SMART scopes it may ask for, separated by spaces.
+    pub scope: String,
+    /// Its public keys, a JSON Web Key Set.
+    pub keys: String,
+    /// RFC 3339.
+    pub registered_at: String,
 }
 
 /// Reading credentials.
@@ -51,4 +68,8 @@ pub trait AccessView {
     fn session(&self, secret_sha256: &str) -> Result<Option<Session>, StoreError>;
     /// By digest.
     fn api_token(&self, secret_sha256: &str) -> Result<Option<ApiToken>, StoreError>;
+    /// A registered client.
+    fn client(&self, id: &str) -> Result<Option<Client>, StoreError>;
+    /// All registered clients, by id.
+    fn clients(&self) -> Result<Vec<Client>, StoreError>;
 }

@@ -407,8 +407,15 @@ pub enum Change {
         /// SHA-256 of its secret, hexadecimal.
         secret_sha256: String,
     },
-    /// Registers an API bearer token.
+    /// Registers an API bearer token. Those of clients that ended more than an hour before this one will are forgotten.
     PutToken(access::ApiToken),
+    /// Registers a client, in place of one with its id, whose tokens end.
+    PutClient(access::Client),
+    /// Removes a client; its tokens end.
+    RemoveClient {
+        /// Its id.
+        id: String,
+    },
     /// Appends to the hash-chained audit trail.
     Audit(audit::AuditEntry),
 }

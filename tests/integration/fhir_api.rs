@@ -463,9 +463,7 @@ async fn each_refusal_says_what_to_change() {
     system.post("/fhir", large).await.refused(413, "too-long", "larger");
 
     system.get("/nowhere").await.refused(404, "not-found", "nothing answers");
-    for path in ["/metrics", "/.well-known/smart-configuration"] {
-        system.get(path).await.refused(501, "not-supported", "not built");
-    }
+    system.get("/metrics").await.refused(501, "not-supported", "not built");
     for path in ["/fhir/Patient/1/$unicorn", "/fhir/Patient/$unicorn"] {
         system.get(path).await.refused(501, "not-supported", "not served");
     }
@@ -499,7 +497,7 @@ async fn who_may_not_is_told_so_and_sees_nothing() {
     }
     let clinician = System::new(&site, &node, "clinician");
     assert_eq!(clinician.get(&read).await.status, 200);
-    clinician.post("/fhir/Patient", body.clone()).await.refused(403, "forbidden", "clinician may not write");
+    clinician.post("/fhir/Patient", body.clone()).await.refused(403, "forbidden", "clinician may not create");
     for role in ["it", "researcher"] {
         let other = System::new(&site, &node, role);
         other.get(&read).await.refused(403, "forbidden", &format!("{role} may not read"));

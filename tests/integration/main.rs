@@ -74,6 +74,7 @@ mod referral_store;
 mod referral_story;
 mod referral_update;
 mod sealing;
+mod smart_tokens;
 mod ssmix2_orders;
 mod stopping;
 mod store_contract;

@@ -29,6 +29,7 @@ fn routed() -> BTreeSet<String> {
         "web/home.rs",
         "web/assets.rs",
         "web/sign_in.rs",
+        "access/endpoints.rs",
         "intake/pages/mod.rs",
         "referral/pages/mod.rs",
         "cohort/pages/mod.rs",
@@ -42,7 +43,9 @@ fn routed() -> BTreeSet<String> {
             _ => format!("/fhir{path}"),
         }));
     }
-    let not_built = ["/metrics", "/oauth/token", "/.well-known/smart-configuration"];
+    // Served with and without the slash.
+    all.insert("/fhir/".to_owned());
+    let not_built = ["/metrics"];
     all.extend(read("routes.rs").into_iter().filter(|path| !not_built.contains(&path.as_str())));
     all
 }

@@ -70,7 +70,12 @@ async fn no_address_leads_the_language_switch_to_another_host() {
         std::sync::Arc::new(tokio::sync::Notify::new()),
         &watari::config::Config::default(),
     );
-    let app = watari::routes::inside(state, watari::config::FhirConfig::default());
+    let smart = watari::access::endpoints::SmartState {
+        here: side.here.clone(),
+        base: "https://desk.example:8443".into(),
+        config: watari::config::AccessConfig::default(),
+    };
+    let app = watari::routes::inside(state, watari::config::FhirConfig::default(), smart);
     for path in ["//evil.example/", "/\\evil.example/", "///evil.example/"] {
         let request =
             axum::http::Request::get(path).header("accept", "text/html").body(axum::body::Body::empty()).unwrap();

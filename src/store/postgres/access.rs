@@ -4,7 +4,7 @@ use super::Snapshot;
 use super::connection::{Batch, Connection, Failure};
 use super::value::{get, values};
 use crate::store::StoreError;
-use crate::store::access::{AccessView, ApiToken, Session, SignInLink};
+use crate::store::access::{AccessView, ApiToken, Client, Session, SignInLink};
 
 pub(super) fn put_link<'a>(batch: &mut Batch<'a>, link: &'a SignInLink) {
     batch.add(
@@ -35,9 +35,31 @@ pub(super) fn end_session<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
 
 pub(super) fn put_token<'a>(batch: &mut Batch<'a>, token: &'a ApiToken) {
     batch.add(
-        "INSERT INTO api_token (secret_sha256, role, expires_at) VALUES ($1, $2, $3)",
-        values![&token.secret_sha256, &token.role, &token.expires_at],
+        "DELETE FROM api_token WHERE client IS NOT NULL AND expires_at <
+             to_char(($1::text::timestamptz - interval '1 hour') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+        values![&token.expires_at],
     );
+    batch.add(
+        "INSERT INTO api_token (secret_sha256, role, expires_at, client, scope) VALUES ($1, $2, $3, $4, $5)",
+        values![&token.secret_sha256, &token.role, &token.expires_at, token.client.as_deref(), token.scope.as_deref()],
+    );
+}
+
+pub(super) fn put_client<'a>(batch: &mut Batch<'a>, client: &'a Client) {
+    remove_client(batch, &client.id);
+    batch.add(
+        "INSERT INTO client (id, scope, keys, registered_at) VALUES ($1, $2, $3, $4)",
+        values![&client.id, &client.scope, &client.keys, &client.registered_at],
+    );
+}
+
+pub(super) fn remove_client<'a>(batch: &mut Batch<'a>, id: &'a str) {
+    batch.add("DELETE FROM api_token WHERE client = $1", values![id]);
+    batch.add("DELETE FROM client WHERE id = $1", values![id]);
+}
+
+fn read_client(row: &tokio_postgres::Row) -> Result<Client, Failure> {
+    Ok(Client { id: get(row, 0)?, scope: get(row, 1)?, keys: get(row, 2)?, registered_at: get(row, 3)? })
 }
 
 impl AccessView for Snapshot<'_> {
@@ -68,9 +90,24 @@ impl AccessView for Snapshot<'_> {
     }
 
     fn api_token(&self, secret_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
-        let sql = "SELECT secret_sha256, role, expires_at FROM api_token WHERE secret_sha256 = $1";
+        let sql = "SELECT secret_sha256, role, expires_at, client, scope FROM api_token WHERE secret_sha256 = $1";
         self.optional(sql, &values![secret_sha256], |row| {
-            Ok(ApiToken { secret_sha256: get(row, 0)?, role: get(row, 1)?, expires_at: get(row, 2)? })
+            Ok(ApiToken {
+                secret_sha256: get(row, 0)?,
+                role: get(row, 1)?,
+                expires_at: get(row, 2)?,
+                client: get(row, 3)?,
+                scope: get(row, 4)?,
+            })
         })
+    }
+
+    fn client(&self, id: &str) -> Result<Option<Client>, StoreError> {
+        let sql = "SELECT id, scope, keys, registered_at FROM client WHERE id = $1";
+        self.optional(sql, &values![id], read_client)
+    }
+
+    fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.rows("SELECT id, scope, keys, registered_at FROM client ORDER BY id", &[], read_client)
     }
 }

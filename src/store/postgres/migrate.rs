@@ -7,7 +7,10 @@ use super::value::{Value, count, get};
 use crate::store::StoreError;
 
 /// The migrations in order; position + 1 is the schema version they lead to.
-const MIGRATIONS: &[&str] = &[include_str!("../../../schemas/postgres/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../schemas/postgres/0001_initial.sql"),
+    include_str!("../../../schemas/postgres/0002_clients.sql"),
+];
 
 /// The schema version this release writes.
 pub(super) fn known() -> u32 {

@@ -143,7 +143,14 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
         Change::UseLink { secret_sha256 } => lock(stripes, "link", &[secret_sha256]),
         Change::PutSession(session) => lock(stripes, "session", &[&session.secret_sha256]),
         Change::EndSession { secret_sha256 } => lock(stripes, "session", &[secret_sha256]),
-        Change::PutToken(token) => lock(stripes, "api-token", &[&token.secret_sha256]),
+        Change::PutToken(token) => {
+            lock(stripes, "api-token", &[&token.secret_sha256]);
+            if let Some(client) = &token.client {
+                lock(stripes, "client", &[client]);
+            }
+        }
+        Change::PutClient(client) => lock(stripes, "client", &[&client.id]),
+        Change::RemoveClient { id } => lock(stripes, "client", &[id]),
         Change::Audit(_) => lock(stripes, "audit", &[chain]),
     }
 }

@@ -318,6 +318,8 @@ impl Writing<'_> {
             Change::PutSession(session) => super::access::put_session(batch, session),
             Change::EndSession { secret_sha256 } => super::access::end_session(batch, secret_sha256),
             Change::PutToken(token) => super::access::put_token(batch, token),
+            Change::PutClient(client) => super::access::put_client(batch, client),
+            Change::RemoveClient { id } => super::access::remove_client(batch, id),
             Change::Audit(entry) => {
                 let end = match &mut self.end {
                     Some(end) => end,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Snapshot;
 use crate::store::StoreError;
-use crate::store::access::{AccessView, ApiToken, Session, SignInLink};
+use crate::store::access::{AccessView, ApiToken, Client, Session, SignInLink};
 
 pub(super) fn put_link(connection: &Connection, link: &SignInLink) -> rusqlite::Result<()> {
     connection
@@ -42,9 +42,35 @@ pub(super) fn end_session(connection: &Connection, secret_sha256: &str) -> rusql
 
 pub(super) fn put_token(connection: &Connection, token: &ApiToken) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT INTO api_token (secret_sha256, role, expires_at) VALUES (?1, ?2, ?3)")?
-        .execute([&token.secret_sha256, &token.role, &token.expires_at])?;
+        .prepare_cached(
+            "DELETE FROM api_token
+             WHERE client IS NOT NULL AND expires_at < strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-1 hour')",
+        )?
+        .execute([&token.expires_at])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO api_token (secret_sha256, role, expires_at, client, scope) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![token.secret_sha256, token.role, token.expires_at, token.client, token.scope])?;
     Ok(())
+}
+
+pub(super) fn put_client(connection: &Connection, client: &Client) -> rusqlite::Result<()> {
+    remove_client(connection, &client.id)?;
+    connection
+        .prepare_cached("INSERT INTO client (id, scope, keys, registered_at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute([&client.id, &client.scope, &client.keys, &client.registered_at])?;
+    Ok(())
+}
+
+pub(super) fn remove_client(connection: &Connection, id: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM api_token WHERE client = ?1")?.execute([id])?;
+    connection.prepare_cached("DELETE FROM client WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+fn read_client(row: &rusqlite::Row<'_>) -> rusqlite::Result<Client> {
+    Ok(Client { id: row.get(0)?, scope: row.get(1)?, keys: row.get(2)?, registered_at: row.get(3)? })
 }
 
 impl AccessView for Snapshot<'_> {
@@ -87,10 +113,29 @@ impl AccessView for Snapshot<'_> {
     fn api_token(&self, secret_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
         Ok(self
             .connection
-            .prepare_cached("SELECT secret_sha256, role, expires_at FROM api_token WHERE secret_sha256 = ?1")?
+            .prepare_cached(
+                "SELECT secret_sha256, role, expires_at, client, scope FROM api_token WHERE secret_sha256 = ?1",
+            )?
             .query_row([secret_sha256], |row| {
-                Ok(ApiToken { secret_sha256: row.get(0)?, role: row.get(1)?, expires_at: row.get(2)? })
+                Ok(ApiToken {
+                    secret_sha256: row.get(0)?,
+                    role: row.get(1)?,
+                    expires_at: row.get(2)?,
+                    client: row.get(3)?,
+                    scope: row.get(4)?,
+                })
             })
             .optional()?)
+    }
+
+    fn client(&self, id: &str) -> Result<Option<Client>, StoreError> {
+        let sql = "SELECT id, scope, keys, registered_at FROM client WHERE id = ?1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], read_client).optional()?)
+    }
+
+    fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        let sql = "SELECT id, scope, keys, registered_at FROM client ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([], read_client)?.collect::<Result<_, _>>()?)
     }
 }

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("../../../schemas/sqlite/0006_numbers.sql"), then: Some(super::renumber::run) },
     sql(include_str!("../../../schemas/sqlite/0007_sealing.sql")),
     sql(include_str!("../../../schemas/sqlite/0008_postings.sql")),
+    sql(include_str!("../../../schemas/sqlite/0009_clients.sql")),
 ];
 
 /// The schema version of the file (`PRAGMA user_version`).

@@ -310,6 +310,8 @@ fn write<'a>(
         Change::PutSession(session) => super::access::put_session(connection, session),
         Change::EndSession { secret_sha256 } => super::access::end_session(connection, secret_sha256),
         Change::PutToken(token) => super::access::put_token(connection, token),
+        Change::PutClient(client) => super::access::put_client(connection, client),
+        Change::RemoveClient { id } => super::access::remove_client(connection, id),
         Change::Audit(entry) => super::audit::append(connection, entry),
     }
 }

@@ -1,0 +1,206 @@
+//! Who may, at one place before every interaction: the scopes of the token
+//! (<https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html>) against what a request would do, with its chains,
+//! includes and the entries of a bundle. What a request may reach only through a narrowed scope is searched with the
+//! narrowing added; what cannot be told to lie within the scopes is refused, never let through.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::needs::{self, Narrow, Need};
+use crate::access::AccessError;
+use crate::access::scope::Reach;
+use crate::access::token::{self, Holder};
+use crate::exchange::Institution;
+use crate::fault::Kind;
+use crate::fhir;
+use crate::server::problem::Problem;
+
+/// What is known of a token is believed for so long: a removed client is out after this time at the latest.
+const BELIEVED: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+/// Tokens remembered at most.
+const MOST_TOKENS: usize = 1000;
+/// Largest body read, bytes; the door's own limit holds behind the guard.
+const LARGEST_BODY: usize = 64 * 1024 * 1024;
+/// Largest answer of a look-up, bytes.
+const LARGEST_LOOK_UP: usize = 1024 * 1024;
+
+/// What the guard works with.
+#[derive(Clone)]
+pub(super) struct Guard {
+    here: Institution,
+    /// By digest, with the time of the look-up.
+    known: Arc<Mutex<HashMap<String, (Timestamp, Arc<Holder>)>>>,
+    /// The interactions themselves, for look-ups of the guard's own.
+    interactions: Router,
+}
+
+impl Guard {
+    async fn holder(&self, headers: &HeaderMap) -> Result<Arc<Holder>, Problem> {
+        let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let secret = text.and_then(token::bearer).ok_or(AccessError::NoCredentials)?.to_owned();
+        let digest = crate::ids::sha256_hex(secret.as_bytes());
+        let now = self.here.clock.now();
+        let at = crate::clock::instant(now);
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((looked_up, holder)) = lock().get(&digest)
+            && now.duration_since(*looked_up) < BELIEVED
+            && holder.expires_at > at
+        {
+            return Ok(Arc::clone(holder));
+        }
+        let holder = Arc::new(self.here.store.read(move |view| token::holder(view, &at, &secret)).await?);
+        let mut known = lock();
+        if known.len() >= MOST_TOKENS {
+            known.clear();
+        }
+        known.insert(digest, (now, Arc::clone(&holder)));
+        Ok(holder)
+    }
+
+    /// Whether a narrowed search finds the resource.
+    async fn finds(
+        &self,
+        holder: &Holder,
+        kind: &str,
+        id: &str,
+        narrowing: &[(String, String)],
+    ) -> Result<bool, Problem> {
+        let pairs: Vec<(&str, &str)> = std::iter::once(("_id", id))
+            .chain(narrowing.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .chain([("_count", "1")])
+            .collect();
+        let query = serde_urlencoded::to_string(pairs).map_err(|error| broken(&error))?;
+        let mut request =
+            Request::builder().uri(format!("/{kind}?{query}")).body(Body::empty()).map_err(|error| broken(&error))?;
+        request.extensions_mut().insert(holder.staff.clone());
+        let response = self.interactions.clone().oneshot(request).await.map_err(|error| broken(&error))?;
+        if !response.status().is_success() {
+            let told = "the search parameters of a narrowed scope are not served here";
+            return Err(Problem::new(Kind::Forbidden, told));
+        }
+        let body = to_bytes(response.into_body(), LARGEST_LOOK_UP).await.map_err(|error| broken(&error))?;
+        let found: Value = serde_json::from_slice(&body).map_err(|error| broken(&error))?;
+        Ok(found["entry"]
+            .as_array()
+            .is_some_and(|entries| entries.iter().any(|entry| entry.get("resource").and_then(fhir::id) == Some(id))))
+    }
+
+    /// The request as it may go on, with what narrows its search.
+    async fn admitted(&self, request: Request, holder: &Holder) -> Result<Request, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let mut asked = pairs(parts.uri.query().unwrap_or_default())?;
+        let is_form = parts.method == Method::POST && path.ends_with("/_search");
+        let bytes = if parts.method == Method::GET { Bytes::new() } else { whole(body).await? };
+        if is_form {
+            let text = std::str::from_utf8(&bytes);
+            asked.extend(pairs(text.map_err(|_| Problem::new(Kind::Malformed, "the form is not UTF-8"))?)?);
+        }
+        let mut wanted = needs::of(&parts.method, &path, &asked);
+        if parts.headers.contains_key("if-none-exist") {
+            wanted.push(needs::condition(&path));
+        }
+        if !is_form && !bytes.is_empty() {
+            wanted.extend(needs_of_body(path.trim_matches('/').is_empty(), bytes.clone()).await?);
+        }
+        let mut added = self.check(&wanted, holder).await?;
+        added.retain(|pair| !asked.contains(pair));
+        if added.is_empty() {
+            return Ok(Request::from_parts(parts, Body::from(bytes)));
+        }
+        let text = serde_urlencoded::to_string(&added).map_err(|error| broken(&error))?;
+        if is_form {
+            let form = [&bytes[..], b"&", text.as_bytes()].concat();
+            parts.headers.remove(header::CONTENT_LENGTH);
+            return Ok(Request::from_parts(parts, Body::from(form)));
+        }
+        let own = parts.uri.query().map(|query| format!("{query}&")).unwrap_or_default();
+        parts.uri = format!("{path}?{own}{text}").parse::<Uri>().map_err(|error| broken(&error))?;
+        Ok(Request::from_parts(parts, Body::from(bytes)))
+    }
+
+    /// Refuses what lies outside of the scopes; gives the parameters by which a search must be narrowed.
+    async fn check(&self, wanted: &[Need], holder: &Holder) -> Result<Vec<(String, String)>, Problem> {
+        let mut added = Vec::new();
+        for need in wanted {
+            let kind = need.kind.as_deref();
+            match (holder.scopes.reach(need.act, kind), &need.narrow, kind) {
+                (Some(Reach::All), _, _) => {}
+                (Some(Reach::Narrowed(by)), Narrow::Search, _) => added.extend(by.iter().cloned()),
+                (Some(Reach::Narrowed(by)), Narrow::Instance(id), Some(kind)) => {
+                    if !self.finds(holder, kind, id, by).await? {
+                        return Err(out_of_scope(holder, need));
+                    }
+                }
+                _ => return Err(out_of_scope(holder, need)),
+            }
+        }
+        Ok(added)
+    }
+}
+
+/// `interactions`, behind the guard.
+pub(super) fn guarded(here: Institution, interactions: Router) -> Router {
+    let guard = Guard { here, known: Arc::default(), interactions: interactions.clone() };
+    interactions.layer(axum::middleware::from_fn_with_state(guard, admit))
+}
+
+/// Lets a request through as far as its token reaches.
+async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if request.method() == Method::GET && request.uri().path().trim_end_matches('/') == "/metadata" {
+        return next.run(request).await;
+    }
+    match enter(&guard, request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn enter(guard: &Guard, request: Request) -> Result<Request, Problem> {
+    let holder = guard.holder(request.headers()).await?;
+    let mut request = if holder.scopes.is_everything() { request } else { guard.admitted(request, &holder).await? };
+    request.extensions_mut().insert(holder.staff.clone());
+    Ok(request)
+}
+
+fn out_of_scope(holder: &Holder, need: &Need) -> Problem {
+    let what = match &need.kind {
+        // A type as the caller wrote it, cut short.
+        Some(kind) => kind.chars().take(64).collect(),
+        None => "every type, as this request may lead to any (name the types of its chains and includes)".to_owned(),
+    };
+    AccessError::OutOfScope { role: holder.staff.role, act: need.act.as_str(), what }.into()
+}
+
+fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+    serde_urlencoded::from_str(query).map_err(|_| Problem::new(Kind::Malformed, "the query cannot be read"))
+}
+
+async fn whole(body: Body) -> Result<Bytes, Problem> {
+    let read = to_bytes(body, LARGEST_BODY).await;
+    read.map_err(|_| Problem::new(Kind::TooLarge, "the body is larger than allowed, or broke off"))
+}
+
+/// Needs of a body that is JSON; of one that is not, the interaction itself says what is wrong.
+async fn needs_of_body(is_bundle: bool, bytes: Bytes) -> Result<Vec<Need>, Problem> {
+    let work = tokio::task::spawn_blocking(move || match fhir::json::parse(&bytes) {
+        Ok(bundle) if is_bundle => needs::of_bundle(&bundle),
+        Ok(resource) => needs::of_resource(&resource),
+        Err(_) => Vec::new(),
+    });
+    work.await.map_err(|_| Problem::new(Kind::Internal, "reading the body was interrupted"))
+}
+
+fn broken(cause: &dyn std::fmt::Display) -> Problem {
+    Problem::new(Kind::Internal, format!("the guard of the FHIR API: {cause}"))
+}
