@@ -71,6 +71,9 @@ pub enum ScopeError {
     /// Something else.
     #[error("{0:?} is not a scope this node understands, such as system/Observation.rs or system/*.cruds")]
     Unknown(String),
+    /// A parameter that does not narrow by what a resource itself is.
+    #[error("{0}: a scope is narrowed by parameters of the resource itself, without chains, includes, order or pages")]
+    NoNarrowing(String),
     /// Search parameters on what is not read or searched.
     #[error("{0:?}: search parameters narrow reading and searching only (.r, .s, .rs)")]
     NarrowedWrite(String),
@@ -108,6 +111,9 @@ impl Scope {
         if narrowing.iter().any(|(name, value)| name.is_empty() || value.is_empty()) {
             return Err(unknown());
         }
+        if narrowing.iter().any(|(name, _)| !narrows(name)) {
+            return Err(ScopeError::NoNarrowing(text.chars().take(100).collect()));
+        }
         let scope = Self { level, kind, acts, narrowing };
         let writes = [Act::Create, Act::Update, Act::Delete].iter().any(|act| scope.has(*act));
         if !scope.narrowing.is_empty() && writes {
@@ -137,6 +143,14 @@ impl Scope {
         let same_level = self.level == other.level;
         (same_level && acts.contains(&true)).then_some(Self { level: self.level, kind, acts, narrowing })
     }
+}
+
+/// Whether a search parameter tells of the resource itself; the others would lead to resources of other types, or show more.
+fn narrows(name: &str) -> bool {
+    let base = name.split(':').next().unwrap_or_default();
+    !name.contains('.')
+        && (!base.starts_with('_')
+            || matches!(base, "_id" | "_lastUpdated" | "_tag" | "_profile" | "_security" | "_source" | "_language"))
 }
 
 /// `cruds` in this order, some may be absent; or a word of version 1.
@@ -250,6 +264,18 @@ mod tests {
         {
             assert!(matches!(Scopes::parse(text), Err(ScopeError::Unknown(_))), "{text}");
         }
+        for name in [
+            "_include",
+            "_revinclude:iterate",
+            "_has:Condition:patient:code",
+            "subject:Patient.name",
+            "_count",
+            "_page",
+        ] {
+            let text = format!("system/Observation.rs?{name}=x");
+            assert_eq!(Scopes::parse(&text), Err(ScopeError::NoNarrowing(text.clone())));
+        }
+        assert!(Scopes::parse("system/Observation.rs?_security=N").is_ok());
         assert_eq!(Scopes::parse("patient/*.rs"), Err(ScopeError::Patient));
         assert!(matches!(Scopes::parse("system/Observation.cs?code=1"), Err(ScopeError::NarrowedWrite(_))));
         let two = "system/Observation.rs?category=laboratory system/Observation.r?category=vital-signs";

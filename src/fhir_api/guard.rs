@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,20 +18,20 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::needs::{self, Narrow, Need};
+use super::search::{self, page};
 use crate::access::AccessError;
 use crate::access::scope::Reach;
 use crate::access::token::{self, Holder};
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir;
+use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
 
 /// What is known of a token is believed for so long: a removed client is out after this time at the latest.
 const BELIEVED: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 /// Tokens remembered at most.
 const MOST_TOKENS: usize = 1000;
-/// Largest body read, bytes; the door's own limit holds behind the guard.
-const LARGEST_BODY: usize = 64 * 1024 * 1024;
 /// Largest answer of a look-up, bytes.
 const LARGEST_LOOK_UP: usize = 1024 * 1024;
 
@@ -101,22 +102,37 @@ impl Guard {
         let path = parts.uri.path().to_owned();
         let mut asked = pairs(parts.uri.query().unwrap_or_default())?;
         let is_form = parts.method == Method::POST && path.ends_with("/_search");
-        let bytes = if parts.method == Method::GET { Bytes::new() } else { whole(body).await? };
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        let bytes = if is_read { Bytes::new() } else { whole(&parts, body).await? };
         if is_form {
             let text = std::str::from_utf8(&bytes);
             asked.extend(pairs(text.map_err(|_| Problem::new(Kind::Malformed, "the form is not UTF-8"))?)?);
         }
-        let mut wanted = needs::of(&parts.method, &path, &asked);
-        if parts.headers.contains_key("if-none-exist") {
-            wanted.push(needs::condition(&path));
-        }
+        let page = self.page(&mut asked);
+        let mut wanted = Vec::new();
         if !is_form && !bytes.is_empty() {
-            wanted.extend(needs_of_body(path.trim_matches('/').is_empty(), bytes.clone()).await?);
+            let posted = posted(&parts.method, &path, bytes.clone()).await?;
+            asked.extend(posted.asked);
+            wanted.extend(posted.needs);
+        }
+        wanted.extend(needs::of(&parts.method, &path, &asked));
+        for query in parts.headers.get_all("if-none-exist") {
+            let kind = path.split('/').find(|part| !part.is_empty());
+            wanted.extend(needs::condition(kind, &String::from_utf8_lossy(query.as_bytes())));
         }
         let mut added = self.check(&wanted, holder).await?;
-        added.retain(|pair| !asked.contains(pair));
+        if !added.is_empty() {
+            // Strict, lest a parameter that narrows be left out.
+            parts.headers.remove("prefer");
+        }
+        // On a further page only the search counts that the link is of.
+        added.retain(|pair| !page.as_ref().unwrap_or(&asked).contains(pair));
         if added.is_empty() {
             return Ok(Request::from_parts(parts, Body::from(bytes)));
+        }
+        if page.is_some() {
+            let told = "the link is of a search that the scopes of this token do not allow; begin the search anew";
+            return Err(Problem::new(Kind::Forbidden, told));
         }
         let text = serde_urlencoded::to_string(&added).map_err(|error| broken(&error))?;
         if is_form {
@@ -127,6 +143,15 @@ impl Guard {
         let own = parts.uri.query().map(|query| format!("{query}&")).unwrap_or_default();
         parts.uri = format!("{path}?{own}{text}").parse::<Uri>().map_err(|error| broken(&error))?;
         Ok(Request::from_parts(parts, Body::from(bytes)))
+    }
+
+    /// The query that a link to a further page stands for; it takes the place of the link in `asked`, which so shows all that
+    /// the search leads through.
+    fn page(&self, asked: &mut Vec<(String, String)>) -> Option<Vec<(String, String)>> {
+        let at = asked.iter().position(|(name, _)| name == page::PARAMETER)?;
+        let query = search::continued(&self.here, &asked.get(at)?.1)?;
+        asked.splice(at..=at, query.iter().cloned());
+        Some(query)
     }
 
     /// Refuses what lies outside of the scopes; gives the parameters by which a search must be narrowed.
@@ -186,17 +211,35 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     serde_urlencoded::from_str(query).map_err(|_| Problem::new(Kind::Malformed, "the query cannot be read"))
 }
 
-async fn whole(body: Body) -> Result<Bytes, Problem> {
-    let read = to_bytes(body, LARGEST_BODY).await;
-    read.map_err(|_| Problem::new(Kind::TooLarge, "the body is larger than allowed, or broke off"))
+/// The body, within the limit of the door, which stands in the extensions of the request.
+async fn whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let mut request = Request::new(body);
+    *request.headers_mut() = parts.headers.clone();
+    *request.extensions_mut() = parts.extensions.clone();
+    Ok(WholeBody::from_request(request, &()).await?.0)
 }
 
-/// Needs of a body that is JSON; of one that is not, the interaction itself says what is wrong.
-async fn needs_of_body(is_bundle: bool, bytes: Bytes) -> Result<Vec<Need>, Problem> {
-    let work = tokio::task::spawn_blocking(move || match fhir::json::parse(&bytes) {
-        Ok(bundle) if is_bundle => needs::of_bundle(&bundle),
-        Ok(resource) => needs::of_resource(&resource),
-        Err(_) => Vec::new(),
+/// What a body asks for.
+#[derive(Default)]
+struct Posted {
+    needs: Vec<Need>,
+    /// Parameters of an operation.
+    asked: Vec<(String, String)>,
+}
+
+/// Of a body that is JSON; of one that is not, the interaction itself says what is wrong.
+async fn posted(method: &Method, path: &str, bytes: Bytes) -> Result<Posted, Problem> {
+    let (is_patch, is_operation) = (method == Method::PATCH, needs::is_operation(path));
+    let is_bundle = path.trim_matches('/').is_empty();
+    let work = tokio::task::spawn_blocking(move || {
+        let Ok(body) = fhir::json::parse(&bytes) else { return Posted::default() };
+        let asked = if is_operation { needs::asked_of(&body) } else { Vec::new() };
+        let needs = match () {
+            () if is_bundle => needs::of_bundle(&body),
+            () if is_patch => needs::of_patch(&body),
+            () => needs::of_resource(&body),
+        };
+        Posted { needs, asked }
     });
     work.await.map_err(|_| Problem::new(Kind::Internal, "reading the body was interrupted"))
 }

@@ -2,10 +2,11 @@
 //! a bundle. Where a type cannot be told from the request, every type is needed.
 
 use axum::http::Method;
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::access::scope::Act;
-use crate::fhir::bundle;
+use crate::fhir::{bundle, structure};
 
 /// One thing a request does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +48,31 @@ pub(super) fn of(method: &Method, path: &str, pairs: &Pairs) -> Vec<Need> {
         [kind] if !kind.starts_with(['$', '_']) => of_type(method, kind),
         [kind, "_search"] if method == Method::POST => vec![search(kind)],
         [kind, "_history"] if is_read => vec![need(Act::Search, Some(kind))],
-        [_, "$export"] | [_, _, "$export" | "$everything"] => each(Act::Search, named_types(pairs)),
-        [kind, "$validate" | "$expand" | "$lookup" | "$translate" | "$validate-code"]
-        | [kind, _, "$validate" | "$expand" | "$lookup" | "$translate"] => vec![need(Act::Read, Some(kind))],
+        [_, "$export"] | [_, _, "$export"] => each(Act::Search, named_types(pairs)),
+        // That the patient is there is told whatever types are asked for.
+        [kind, id, "$everything"] => {
+            let mut needs = each(Act::Search, named_types(pairs));
+            needs.push(Need { narrow: Narrow::Instance((*id).to_owned()), ..need(Act::Read, Some(kind)) });
+            needs
+        }
+        // Value sets name code systems, and are expanded by those of the record.
+        ["ValueSet", "$expand"] | ["ValueSet", _, "$expand"] => {
+            vec![need(Act::Read, Some("ValueSet")), need(Act::Read, Some("CodeSystem"))]
+        }
+        [kind, "$validate" | "$lookup" | "$translate"] | [kind, _, "$validate" | "$translate"] => {
+            vec![need(Act::Read, Some(kind))]
+        }
         [kind, id] if !id.starts_with(['$', '_']) => vec![of_instance(method, kind, id)],
-        [kind, id, "_history"] | [kind, id, "_history", _] if is_read => vec![of_instance(method, kind, id)],
+        // A version of before need not meet what the resource meets today.
+        [kind, _, "_history"] | [kind, _, "_history", _] if is_read => vec![need(Act::Read, Some(kind))],
+        [_, _, kind, "_search"] if method == Method::POST => vec![search(kind)],
         [_, _, "*"] => vec![need(Act::Search, None)],
         [_, _, kind] if is_read && !kind.starts_with(['$', '_']) => vec![search(kind)],
         _ => vec![need(Act::Read, None), need(Act::Search, None)],
     };
-    if segments.last().is_some_and(|last| last.starts_with("$e") && *last != "$expand") {
-        needs.extend(needs.clone().into_iter().map(|one| Need { act: Act::Read, ..one }));
+    if matches!(segments.last(), Some(&("$everything" | "$export"))) {
+        let searched = needs.clone().into_iter().filter(|one| one.act == Act::Search);
+        needs.extend(searched.map(|one| Need { act: Act::Read, ..one }));
     }
     needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(name, value)));
     needs
@@ -105,14 +120,6 @@ fn each(act: Act, kinds: Vec<&str>) -> Vec<Need> {
 fn of_parameter(name: &str, value: &str) -> Vec<Need> {
     let base = name.split(':').next().unwrap_or_default();
     match base {
-        "_has" => {
-            let parts: Vec<&str> = name.split(':').collect();
-            let types = parts.iter().zip(parts.iter().skip(1)).filter(|(before, _)| **before == "_has");
-            let mut needs: Vec<Need> = types.map(|(_, kind)| need(Act::Search, Some(kind))).collect();
-            // What follows the last parameter may be a chain of its own.
-            needs.extend(parts.last().filter(|last| last.contains('.')).map(|_| need(Act::Search, None)));
-            needs
-        }
         "_include" => match value.split(':').collect::<Vec<_>>().as_slice() {
             [_, _, target] => vec![need(Act::Read, Some(target)), need(Act::Search, Some(target))],
             _ => vec![need(Act::Read, None), need(Act::Search, None)],
@@ -121,12 +128,27 @@ fn of_parameter(name: &str, value: &str) -> Vec<Need> {
             [source, _, ..] if *source != "*" => vec![need(Act::Read, Some(source)), need(Act::Search, Some(source))],
             _ => vec![need(Act::Read, None), need(Act::Search, None)],
         },
-        "_filter" | "_query" | "_list" | "_contained" => vec![need(Act::Search, None)],
+        // Of a link to a further page the search is within: whoever can open it asks for that.
+        "_filter" | "_query" | "_list" | "_contained" | "_page" => vec![need(Act::Search, None)],
         _ => {
-            let links = name.split('.').collect::<Vec<_>>();
-            let chained = links.iter().take(links.len().saturating_sub(1));
-            chained.map(|link| need(Act::Search, link.split_once(':').map(|(_, kind)| kind))).collect()
+            let mut needs = Vec::new();
+            of_chain(name, &mut needs);
+            needs
         }
+    }
+}
+
+/// Types that a name leads through, step by step as `records::query` reads it.
+fn of_chain(name: &str, needs: &mut Vec<Need>) {
+    if let Some(rest) = name.strip_prefix("_has:") {
+        let mut parts = rest.splitn(3, ':');
+        needs.push(need(Act::Search, parts.next()));
+        if let Some(what) = parts.nth(1) {
+            of_chain(what, needs);
+        }
+    } else if let Some((link, rest)) = name.split_once('.') {
+        needs.push(need(Act::Search, link.split_once(':').map(|(_, kind)| kind)));
+        of_chain(rest, needs);
     }
 }
 
@@ -140,32 +162,95 @@ pub(super) fn of_bundle(bundle: &Value) -> Vec<Need> {
         let method = text("/request/method").unwrap_or_default().to_ascii_uppercase();
         let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::OPTIONS);
         // An entry that cannot be read needs everything: the interaction itself says what is wrong with it.
-        let Ok(pairs) = serde_urlencoded::from_str::<Vec<(String, String)>>(query) else {
-            needs.push(need(Act::Read, None));
+        let Ok(mut pairs) = serde_urlencoded::from_str::<Vec<(String, String)>>(query) else {
+            needs.extend(everything());
             continue;
         };
+        let resource = entry.get("resource");
+        let is_operation = is_operation(path);
+        if is_operation && let Some(resource) = resource {
+            pairs.extend(asked_of(resource));
+        }
         if path.trim_matches('/').is_empty() {
-            needs.extend([need(Act::Read, None), need(Act::Search, None)]);
+            needs.extend(everything());
         }
         let found = of(&method, path, &pairs);
         // A narrowed scope serves requests that come one by one.
         needs.extend(found.into_iter().map(|one| Need { narrow: Narrow::No, ..one }));
-        let kind = entry.get("resource").and_then(crate::fhir::resource_type);
+        let is_patch = method == Method::PATCH;
+        // Of a patch the Binary is the form only; Parameters ask an operation.
+        let kind = resource.and_then(crate::fhir::resource_type).filter(|_| !is_operation && !is_patch);
         if let Some(kind) = kind {
             let act = if method == Method::POST { Act::Create } else { Act::Update };
             needs.push(need(act, Some(kind)));
         }
-        if text("/request/ifNoneExist").is_some() {
-            needs.push(need(Act::Search, kind.or(Some(path))));
+        if let Some(query) = text("/request/ifNoneExist") {
+            needs.extend(condition(kind.or(Some(path)), query));
         }
-        needs.extend(entry.get("resource").map(of_resource).unwrap_or_default());
+        match resource {
+            Some(binary) if is_patch => needs.extend(of_binary(binary)),
+            Some(resource) => needs.extend(of_resource(resource)),
+            None => {}
+        }
     }
     needs
 }
 
-/// What the condition of a conditional create needs.
-pub(super) fn condition(path: &str) -> Need {
-    need(Act::Search, path.split('/').find(|part| !part.is_empty()))
+/// Reading and searching every type.
+fn everything() -> [Need; 2] {
+    [need(Act::Read, None), need(Act::Search, None)]
+}
+
+/// Whether a path is that of an operation.
+pub(super) fn is_operation(path: &str) -> bool {
+    path.split('/').rfind(|part| !part.is_empty()).is_some_and(|last| last.starts_with('$'))
+}
+
+/// What an operation is asked with in its body, as far as it may name types.
+pub(super) fn asked_of(body: &Value) -> Vec<(String, String)> {
+    let asked = super::operations::of_resource(body.clone()).unwrap_or_default();
+    asked.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+}
+
+/// What a condition of a type needs, of a create or of a reference.
+pub(super) fn condition(kind: Option<&str>, query: &str) -> Vec<Need> {
+    let mut needs = vec![need(Act::Search, kind)];
+    match serde_urlencoded::from_str::<Vec<(String, String)>>(query) {
+        Ok(pairs) => needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(name, value))),
+        Err(_) => needs.extend(everything()),
+    }
+    needs
+}
+
+/// What a JSON Patch needs. Any text of it may become a reference; what it copies or moves within a resource, too.
+pub(super) fn of_patch(patch: &Value) -> Vec<Need> {
+    let mut needs = Vec::new();
+    texts(patch, &mut |text| {
+        if let Some((kind, query)) = text.split_once('?').filter(|(kind, _)| structure::is_type(kind)) {
+            needs.extend(condition(Some(kind), query));
+        }
+    });
+    if patch.as_array().into_iter().flatten().any(|one| matches!(one["op"].as_str(), Some("copy" | "move"))) {
+        needs.extend(everything());
+    }
+    needs
+}
+
+fn of_binary(binary: &Value) -> Vec<Need> {
+    let data = binary.get("data").and_then(Value::as_str).unwrap_or_default();
+    let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let patch = base64::engine::general_purpose::STANDARD.decode(data).ok();
+    // What is no patch is refused by the interaction.
+    patch.and_then(|patch| crate::fhir::json::parse(&patch).ok()).map(|patch| of_patch(&patch)).unwrap_or_default()
+}
+
+fn texts(value: &Value, visit: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Object(members) => members.values().for_each(|member| texts(member, visit)),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, visit)),
+        _ => {}
+    }
 }
 
 /// What a resource needs by itself: its conditional references tell whether something exists.
@@ -180,7 +265,9 @@ fn conditional_references(value: &Value, needs: &mut Vec<Need>) {
         Value::Object(members) => {
             for (name, member) in members {
                 match member.as_str().and_then(|text| text.split_once('?')) {
-                    Some((kind, _)) if name == "reference" => needs.push(need(Act::Search, Some(kind))),
+                    Some((kind, query)) if name == "reference" && structure::is_type(kind) => {
+                        needs.extend(condition(Some(kind), query));
+                    }
                     _ => conditional_references(member, needs),
                 }
             }
@@ -213,8 +300,8 @@ mod tests {
     fn every_interaction_needs_what_it_does() {
         let cases = [
             ("GET", "/Patient/1", "read Patient?"),
-            ("GET", "/Patient/1/_history", "read Patient?"),
-            ("GET", "/Patient/1/_history/2", "read Patient?"),
+            ("GET", "/Patient/1/_history", "read Patient"),
+            ("GET", "/Patient/1/_history/2", "read Patient"),
             ("GET", "/Patient?name=x", "search Patient?"),
             ("POST", "/Patient/_search", "search Patient?"),
             ("GET", "/Patient/_history", "search Patient"),
@@ -229,8 +316,16 @@ mod tests {
             ("DELETE", "/Patient?identifier=1", "delete Patient, search Patient"),
             ("GET", "/Patient/1/Observation", "search Observation?"),
             ("GET", "/Patient/1/*", "search *"),
-            ("GET", "/Patient/1/$everything", "search *, read *"),
-            ("GET", "/Patient/1/$everything?_type=Observation", "search Observation, read Observation"),
+            ("GET", "/Patient/1/$everything", "search *, read Patient?, read *"),
+            ("GET", "/Patient/1/$everything?_type=Observation", "search Observation, read Patient?, read Observation"),
+            ("POST", "/Patient/1/Observation/_search", "search Observation?"),
+            ("GET", "/Composition/1/$document", "read *, search *"),
+            ("GET", "/ValueSet/$expand?url=x", "read ValueSet, read CodeSystem"),
+            ("POST", "/ValueSet/1/$expand", "read ValueSet, read CodeSystem"),
+            ("GET", "/CodeSystem/$lookup?code=x", "read CodeSystem"),
+            ("GET", "/ConceptMap/$translate", "read ConceptMap"),
+            ("POST", "/ConceptMap/1/$translate", "read ConceptMap"),
+            ("POST", "/Patient/1/$validate", "read Patient"),
             ("GET", "/$export?_type=Patient", "search Patient, read Patient"),
             ("GET", "/Group/1/$export", "search *, read *"),
             ("GET", "/Patient/1/$summary", "read *, search *"),
@@ -252,6 +347,10 @@ mod tests {
             ("_has:Condition:patient:code=x", "search Condition"),
             ("_has:Condition:patient:_has:Provenance:target:agent=x", "search Condition, search Provenance"),
             ("_has:Condition:patient:encounter.status=x", "search Condition, search *"),
+            ("_has:Condition:patient:encounter.status:exact=x", "search Condition, search *"),
+            ("_has:Condition:patient:encounter:Encounter.class=x", "search Condition, search Encounter"),
+            ("subject:Patient._has:Condition:patient:code=x", "search Patient, search Condition"),
+            ("_page=x", "search *"),
             ("_include=Observation:subject:Patient", "read Patient, search Patient"),
             ("_include:iterate=Observation:subject", "read *, search *"),
             ("_include=*", "read *, search *"),
@@ -283,5 +382,50 @@ mod tests {
             "read Patient, create Observation, create Observation, search Observation, search Patient, \
              update Condition, update Patient, delete Condition"
         );
+    }
+
+    #[test]
+    fn what_asks_in_a_body_is_looked_at_as_the_interaction_reads_it() {
+        use serde_json::json;
+        let asked = |parameter: Value| asked_of(&json!({"resourceType": "Parameters", "parameter": [parameter]}));
+        let one = |value: &str| vec![("_type".to_owned(), value.to_owned())];
+        assert_eq!(asked(json!({"name": "_type", "valueCode": "Condition"})), one("Condition"));
+        // The operation takes the first value, which names no type: every type is asked for.
+        assert_eq!(asked(json!({"name": "_type", "valueBoolean": true, "valueCode": "Condition"})), []);
+        let data = |patch: Value| base64::engine::general_purpose::STANDARD.encode(patch.to_string());
+        let bundle = |entry: Value| told(of_bundle(&json!({"entry": [entry]})));
+        let patch = json!([{"op": "replace", "path": "/subject/reference", "value": "Patient?family=x"}]);
+        let copy = json!([{"op": "copy", "from": "/extension/0/valueString", "path": "/subject/reference"}]);
+        let cases = [
+            (
+                json!({"request": {"method": "POST", "url": "Patient/1/$everything?_type=Condition"}, "resource":
+                    {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueCode": "Observation"}]}}),
+                "search Condition, search Observation, read Patient, read Condition, read Observation",
+            ),
+            (
+                json!({"request": {"method": "PATCH", "url": "Condition/1"},
+                    "resource": {"resourceType": "Binary", "data": data(patch)}}),
+                "update Condition, search Patient",
+            ),
+            (
+                json!({"request": {"method": "PATCH", "url": "Condition/1"},
+                    "resource": {"resourceType": "Binary", "data": data(copy)}}),
+                "update Condition, read *, search *",
+            ),
+            (
+                json!({"request": {"method": "POST", "url": "Condition", "ifNoneExist": "subject:Patient.name=x"},
+                    "resource": {"resourceType": "Condition"}}),
+                "create Condition, create Condition, search Condition, search Patient",
+            ),
+            (
+                json!({"request": {"method": "POST", "url": "Condition"}, "resource": {"resourceType": "Condition",
+                    "subject": {"reference": "Patient?_has:Observation:patient:code=x"}}}),
+                "create Condition, create Condition, search Patient, search Observation",
+            ),
+            (json!({"request": {"method": "GET", "url": "Condition?_page=x"}}), "search Condition, search *"),
+        ];
+        for (entry, needs) in cases {
+            assert_eq!(bundle(entry.clone()), needs, "{entry}");
+        }
     }
 }

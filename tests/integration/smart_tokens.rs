@@ -365,6 +365,13 @@ async fn scopes_hold_on_every_way_to_a_resource() {
         "/fhir/Condition?subject.name=L".to_owned(),
         "/fhir/Condition?_has:Observation:subject:code=x".to_owned(),
         "/fhir/Condition?_include=Condition:subject".to_owned(),
+        "/fhir/Condition?subject:Patient._has:Observation:subject:code=x".to_owned(),
+        format!("/fhir/Patient/{patient}/$everything?_type=Condition"),
+        format!("/fhir/Patient/{patient}/Procedure"),
+        "/fhir/Composition/1/$document".to_owned(),
+        "/fhir/ValueSet/$expand?url=x".to_owned(),
+        "/fhir/CodeSystem/$lookup?system=x&code=x".to_owned(),
+        "/fhir/ConceptMap/$translate?system=x&code=x".to_owned(),
         "/fhir/Condition?_revinclude=Observation:focus".to_owned(),
     ] {
         let (status, outcome) = stage.get(&token, &path).await;
@@ -391,4 +398,55 @@ async fn scopes_hold_on_every_way_to_a_resource() {
     assert_eq!(stage.post(&token, "/fhir/Condition", FHIR, probing.to_string()).await.0, 403);
     let (status, made) = stage.post(&token, "/fhir/", FHIR, bundle("transaction", create(&condition))).await;
     assert_eq!(status, 200, "{made}");
+}
+
+#[tokio::test]
+async fn links_bodies_and_lenient_handling_are_no_way_around_a_scope() {
+    let stage = Stage::new("system/Observation.rs?category=laboratory system/Condition.cruds system/Patient.r").await;
+    let [patient, laboratory, _] = stage.record().await;
+    let token = stage.token("system/*.cruds").await;
+    let whole = stage.site.run(&["token", "--role", "system"]).good()["token"].as_str().unwrap().to_owned();
+    // A link to a further page holds the search of whoever began it.
+    let (_, first) = stage.get(&whole, "/fhir/Observation?_count=1").await;
+    let next = first["link"].as_array().unwrap().iter().find(|link| link["relation"] == "next").unwrap();
+    let foreign = format!("/fhir/{}", next["url"].as_str().unwrap());
+    assert_eq!(stage.get(&whole, &foreign).await.0, 200);
+    for path in [foreign.clone(), format!("{foreign}&category=laboratory")] {
+        let (status, outcome) = stage.get(&token, &path).await;
+        assert_eq!(status, 403, "{outcome}");
+    }
+    let (_, own) = stage.get(&token, "/fhir/Observation?_count=0").await;
+    assert_eq!(own["total"], 1, "{own}");
+    // A parameter that is not known is left out of a lenient search, one that narrows never.
+    let lenient = stage.node.client.get(stage.node.inside("/fhir/Observation?_count=10")).bearer_auth(&token);
+    let found: Value = lenient.header("prefer", "handling=lenient").send().await.unwrap().json().await.unwrap();
+    assert_eq!((found["total"].as_u64(), &found["entry"][0]["resource"]["id"]), (Some(1), &json!(laboratory)));
+    // Types that the query names and those of the body count together.
+    let body = |kind: &str| {
+        json!({"resourceType": "Parameters", "parameter": [{"name": "_type", "valueCode": kind}]}).to_string()
+    };
+    let path = format!("/fhir/Patient/{patient}/$everything?_type=Condition");
+    assert_eq!(stage.post(&token, &path, FHIR, body("Observation")).await.0, 403);
+    let (status, found) = stage.post(&token, &path, FHIR, body("Condition")).await;
+    assert_eq!(status, 200, "{found}");
+    // A compartment, by GET and by POST.
+    let (_, found) = stage.get(&token, &format!("/fhir/Patient/{patient}/Observation")).await;
+    assert_eq!(found["total"], 1, "{found}");
+    let path = format!("/fhir/Patient/{patient}/Observation/_search");
+    let form = "application/x-www-form-urlencoded";
+    let (_, found) = stage.post(&token, &path, form, "status=final".to_owned()).await;
+    assert_eq!(found["total"], 1, "{found}");
+    // A condition may lead to another type.
+    let condition = json!({"resourceType": "Condition", "subject": {"reference": format!("Patient/{patient}")}});
+    let request = stage.node.client.post(stage.node.inside("/fhir/Condition")).bearer_auth(&token);
+    let request = request.header("content-type", FHIR).header("if-none-exist", "subject:Patient.family=Lefebvre");
+    assert_eq!(request.body(condition.to_string()).send().await.unwrap().status(), 403);
+    // Narrowing by what leads elsewhere is not to be had.
+    let (status, answer) =
+        stage.ask(&stage.signed(&stage.ec, &stage.claims()), "system/Observation.r?_include=Observation:subject").await;
+    assert_eq!((status.as_u16(), answer["error"].as_str()), (400, Some("invalid_scope")));
+    // A body is read within the limit of the door.
+    let request = stage.node.client.post(stage.node.inside("/fhir/Condition")).bearer_auth(&token);
+    let response = request.header("content-type", FHIR).body(vec![b' '; 40 * 1024 * 1024]).send().await;
+    assert!(response.is_err() || response.unwrap().status() == 413);
 }

@@ -9,6 +9,8 @@ mod parameters;
 mod summary;
 mod translate;
 
+pub(super) use parameters::of_resource;
+
 use axum::Router;
 use axum::routing::get;
 

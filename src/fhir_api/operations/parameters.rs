@@ -34,7 +34,8 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
     }
 }
 
-fn of_resource(mut body: Value) -> Result<Vec<(String, Value)>, Problem> {
+/// Names and values of a Parameters resource.
+pub(in crate::fhir_api) fn of_resource(mut body: Value) -> Result<Vec<(String, Value)>, Problem> {
     if fhir::resource_type(&body) != Some("Parameters") {
         return Err(Problem::new(Kind::Malformed, "an operation takes a Parameters resource").at("resourceType"));
     }

@@ -1,7 +1,7 @@
 //! search-type, <https://hl7.org/fhir/R4/http.html#search>, by GET and by POST, of a type and of a compartment. What a query
 //! means is read by `records::query`, what is found by `records::find`; here is how the answer looks.
 
-mod page;
+pub(super) mod page;
 mod shape;
 
 use axum::extract::{Path, RawQuery, State};
@@ -81,6 +81,11 @@ pub(super) async fn search_compartment_by_post(
 ) -> Result<Response, Problem> {
     let asked = Asked { kind, within: Some((compartment, id)), is_lenient: is_lenient(&headers), is_posted: true };
     answer(&here, &maps, &staff, asked, &query.unwrap_or_default(), form(&headers, &body)?).await
+}
+
+/// The query of the search that a link to a further page is of; none, if it is no link of this node.
+pub(super) fn continued(here: &Institution, token: &str) -> Option<Vec<(String, String)>> {
+    page::Key::of(&here.identity).open(token).map(|place| place.pairs)
 }
 
 /// A search as it was addressed.

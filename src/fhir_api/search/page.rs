@@ -11,7 +11,7 @@ use crate::exchange::identity::Identity;
 use crate::fhir::search::Mark;
 
 /// Parameter of a further page.
-pub(super) const PARAMETER: &str = "_page";
+pub(in crate::fhir_api) const PARAMETER: &str = "_page";
 /// What the key is for, and the form of what is sealed.
 const PURPOSE: &str = "watari search page 1";
 const NONCE: usize = 12;
