@@ -3,6 +3,10 @@ CREATE TABLE client (
     id            TEXT NOT NULL PRIMARY KEY,
     scope         TEXT NOT NULL,
     keys          TEXT NOT NULL,
+    keys_url      TEXT,
+    clearance     TEXT,
+    purpose       TEXT,
+    actors        TEXT,
     registered_at TEXT NOT NULL
 );
 -- A token of a client names it; a token with scopes may do those and no more.

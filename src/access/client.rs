@@ -62,8 +62,13 @@ pub fn register(
     }
     assertion::check_keys(keys)?;
     let at = instant(clock.now());
-    let client =
-        Client { id: id.to_owned(), scope: scopes.to_string(), keys: keys.to_owned(), registered_at: at.clone() };
+    let client = Client {
+        id: id.to_owned(),
+        scope: scopes.to_string(),
+        keys: keys.to_owned(),
+        registered_at: at.clone(),
+        ..Client::default()
+    };
     let detail = json!({"scope": client.scope, "keys_sha256": ids::sha256_hex(keys.as_bytes())});
     let audit = entry(at, "node", "access.client", id, &detail);
     store.commit(Changes::new().with(Change::PutClient(client.clone())).with(Change::Audit(audit)))?;

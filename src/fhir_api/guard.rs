@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -20,7 +20,8 @@ use tower::ServiceExt as _;
 use super::needs::{self, Narrow, Need};
 use super::search::{self, page};
 use crate::access::AccessError;
-use crate::access::scope::Reach;
+use crate::access::permit::{self, Permission};
+use crate::access::scope::{Act, Reach};
 use crate::access::token::{self, Holder};
 use crate::exchange::Institution;
 use crate::fault::Kind;
@@ -121,6 +122,10 @@ impl Guard {
             wanted.extend(needs::condition(kind, &String::from_utf8_lossy(query.as_bytes())));
         }
         let mut added = self.check(&wanted, holder).await?;
+        if wanted.iter().any(|need| shows_what_it_wrote(need, holder)) {
+            // What may be written and not read is not given back.
+            parts.headers.insert("prefer", HeaderValue::from_static("return=minimal"));
+        }
         if !added.is_empty() {
             // Strict, lest a parameter that narrows be left out.
             parts.headers.remove("prefer");
@@ -174,10 +179,16 @@ impl Guard {
     }
 }
 
-/// `interactions`, behind the guard.
-pub(super) fn guarded(here: Institution, interactions: Router) -> Router {
-    let guard = Guard { here, known: Arc::default(), interactions: interactions.clone() };
-    interactions.layer(axum::middleware::from_fn_with_state(guard, admit))
+impl Guard {
+    /// A guard who looks things up by `interactions`.
+    pub(super) fn new(here: Institution, interactions: Router) -> Self {
+        Self { here, known: Arc::default(), interactions }
+    }
+
+    /// `router`, behind this guard.
+    pub(super) fn before(&self, router: Router) -> Router {
+        router.layer(axum::middleware::from_fn_with_state(self.clone(), admit))
+    }
 }
 
 /// Lets a request through as far as its token reaches.
@@ -198,7 +209,21 @@ async fn enter(guard: &Guard, request: Request) -> Result<Request, Problem> {
     Ok(request)
 }
 
+/// Whether an answer to a write would show what the token may not read, or not all of it.
+fn shows_what_it_wrote(need: &Need, holder: &Holder) -> bool {
+    let writes = matches!(need.act, Act::Create | Act::Update);
+    writes && holder.scopes.reach(Act::Read, need.kind.as_deref()) != Some(Reach::All)
+}
+
+/// A refusal. What no token of the role may is said in those words.
 fn out_of_scope(holder: &Holder, need: &Need) -> Problem {
+    let permission = match need.act {
+        Act::Read | Act::Search => Permission::ReadRecord,
+        Act::Create | Act::Update | Act::Delete => Permission::WriteRecord,
+    };
+    if let Err(error) = permit::check(&holder.staff, permission) {
+        return error.into();
+    }
     let what = match &need.kind {
         // A type as the caller wrote it, cut short.
         Some(kind) => kind.chars().take(64).collect(),
@@ -231,12 +256,15 @@ struct Posted {
 async fn posted(method: &Method, path: &str, bytes: Bytes) -> Result<Posted, Problem> {
     let (is_patch, is_operation) = (method == Method::PATCH, needs::is_operation(path));
     let is_bundle = path.trim_matches('/').is_empty();
+    let path = path.to_owned();
     let work = tokio::task::spawn_blocking(move || {
         let Ok(body) = fhir::json::parse(&bytes) else { return Posted::default() };
         let asked = if is_operation { needs::asked_of(&body) } else { Vec::new() };
         let needs = match () {
+            // Each entry of a batch is asked by itself.
+            () if is_bundle && body["type"] == "batch" => Vec::new(),
             () if is_bundle => needs::of_bundle(&body),
-            () if is_patch => needs::of_patch(&body),
+            () if is_patch => needs::of_patch(needs::kind_of(&path), &body),
             () => needs::of_resource(&body),
         };
         Posted { needs, asked }

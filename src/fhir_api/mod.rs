@@ -40,6 +40,7 @@ use crate::fhir::{self, structure};
 use crate::server::problem::Problem;
 use bundle::Bundles;
 use code_maps::CodeMaps;
+use guard::Guard;
 use respond::{resource_response, value_response};
 
 /// What the interactions work with.
@@ -70,15 +71,17 @@ pub fn router(here: Institution, fhir: FhirConfig) -> Router {
     let maps = CodeMaps::of(here.catalog);
     let api = Api { here, maps, fhir: Arc::new(fhir), conditional: Arc::default() };
     let interactions = interactions(api.clone());
+    let guard = Guard::new(api.here.clone(), interactions.clone());
     // The entries of a bundle are within its body: they need no limit of their own.
-    let bundles = Bundles { api: api.clone(), interactions: interactions.clone().layer(DefaultBodyLimit::disable()) };
+    let entries = guard.before(interactions.clone()).layer(DefaultBodyLimit::disable());
+    let bundles = Bundles { api, interactions: entries };
     let whole = Router::new()
         .route("/", post(bundle::bundle).fallback(only("POST")))
         .with_state(bundles)
         .fallback_service(interactions)
         .layer(axum::middleware::from_fn(negotiate::negotiate));
     // With and without a slash at the end of the base address.
-    Router::new().nest_service("/fhir", guard::guarded(api.here, whole))
+    Router::new().nest_service("/fhir", guard.before(whole))
 }
 
 /// Everything but bundles.

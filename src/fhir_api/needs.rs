@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::access::scope::Act;
 use crate::fhir::{bundle, structure};
+use crate::records::parameters;
 
 /// One thing a request does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +75,18 @@ pub(super) fn of(method: &Method, path: &str, pairs: &Pairs) -> Vec<Need> {
         let searched = needs.clone().into_iter().filter(|one| one.act == Act::Search);
         needs.extend(searched.map(|one| Need { act: Act::Read, ..one }));
     }
-    needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(name, value)));
+    let searched = searched_type(&segments);
+    needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(searched, name, value)));
     needs
+}
+
+/// The type that the search parameters of a path are of.
+fn searched_type<'a>(segments: &[&'a str]) -> Option<&'a str> {
+    match segments {
+        [kind] | [kind, "_search"] | [_, _, kind] | [_, _, kind, "_search"] => Some(*kind),
+        _ => None,
+    }
+    .filter(|kind| structure::is_type(kind))
 }
 
 fn search(kind: &str) -> Need {
@@ -117,39 +128,73 @@ fn each(act: Act, kinds: Vec<&str>) -> Vec<Need> {
 
 /// What a search parameter leads through: `_has:Type:reference:parameter`, `subject:Patient.name`,
 /// `_include=Source:parameter:Target`, `_revinclude=Source:parameter`.
-fn of_parameter(name: &str, value: &str) -> Vec<Need> {
+fn of_parameter(searched: Option<&str>, name: &str, value: &str) -> Vec<Need> {
     let base = name.split(':').next().unwrap_or_default();
+    let shown = |kinds: Vec<Option<&str>>| {
+        kinds.into_iter().flat_map(|kind| [need(Act::Read, kind), need(Act::Search, kind)]).collect()
+    };
     match base {
         "_include" => match value.split(':').collect::<Vec<_>>().as_slice() {
-            [_, _, target] => vec![need(Act::Read, Some(target)), need(Act::Search, Some(target))],
-            _ => vec![need(Act::Read, None), need(Act::Search, None)],
+            [_, _, target] => shown(vec![Some(target)]),
+            [source, name] => shown(targets(Some(source), name)),
+            _ => shown(vec![None]),
         },
         "_revinclude" => match value.split(':').collect::<Vec<_>>().as_slice() {
-            [source, _, ..] if *source != "*" => vec![need(Act::Read, Some(source)), need(Act::Search, Some(source))],
-            _ => vec![need(Act::Read, None), need(Act::Search, None)],
+            [source, _, ..] if *source != "*" => shown(vec![Some(source)]),
+            _ => shown(vec![None]),
         },
         // Of a link to a further page the search is within: whoever can open it asks for that.
         "_filter" | "_query" | "_list" | "_contained" | "_page" => vec![need(Act::Search, None)],
         _ => {
             let mut needs = Vec::new();
-            of_chain(name, &mut needs);
+            of_chain(searched, name, &mut needs, LONGEST_CHAIN);
             needs
         }
     }
 }
 
-/// Types that a name leads through, step by step as `records::query` reads it.
-fn of_chain(name: &str, needs: &mut Vec<Need>) {
-    if let Some(rest) = name.strip_prefix("_has:") {
+/// Steps of a chain that are followed; a longer one needs every type.
+const LONGEST_CHAIN: usize = 8;
+
+/// Types that a name leads through from a type (none: not known), step by step as `records::query` reads it.
+fn of_chain(from: Option<&str>, name: &str, needs: &mut Vec<Need>, steps: usize) {
+    if steps == 0 {
+        needs.push(need(Act::Search, None));
+    } else if let Some(rest) = name.strip_prefix("_has:") {
         let mut parts = rest.splitn(3, ':');
-        needs.push(need(Act::Search, parts.next()));
+        let source = parts.next();
+        needs.push(need(Act::Search, source));
         if let Some(what) = parts.nth(1) {
-            of_chain(what, needs);
+            of_chain(source, what, needs, steps - 1);
         }
     } else if let Some((link, rest)) = name.split_once('.') {
-        needs.push(need(Act::Search, link.split_once(':').map(|(_, kind)| kind)));
-        of_chain(rest, needs);
+        let reached = match link.split_once(':') {
+            Some((_, kind)) => vec![Some(kind)],
+            None => targets(from, link).into_iter().filter(|kind| kind.is_none_or(|kind| has(kind, rest))).collect(),
+        };
+        // A link that leads nowhere is refused by the search itself.
+        let reached = if reached.is_empty() { vec![None] } else { reached };
+        for kind in reached {
+            needs.push(need(Act::Search, kind));
+            of_chain(kind, rest, needs, steps - 1);
+        }
     }
+}
+
+/// Types that a reference parameter may lead to; `None` among them: every type.
+fn targets(kind: Option<&str>, name: &str) -> Vec<Option<&'static str>> {
+    let Some(parameter) = kind.and_then(|kind| parameters::find(kind, name)) else { return vec![None] };
+    match parameter.places.first().and_then(|place| place.leads_to) {
+        Some(target) => vec![Some(target)],
+        None if parameter.targets.is_empty() => vec![None],
+        None => parameter.targets.iter().copied().map(Some).collect(),
+    }
+}
+
+/// Whether a chain may go on from a type by `rest`.
+fn has(kind: &str, rest: &str) -> bool {
+    rest.starts_with("_has:")
+        || rest.split(['.', ':']).next().is_some_and(|name| parameters::find(kind, name).is_some())
 }
 
 /// Needs of a bundle's entries, conditional references included.
@@ -188,7 +233,7 @@ pub(super) fn of_bundle(bundle: &Value) -> Vec<Need> {
             needs.extend(condition(kind.or(Some(path)), query));
         }
         match resource {
-            Some(binary) if is_patch => needs.extend(of_binary(binary)),
+            Some(binary) if is_patch => needs.extend(of_binary(kind_of(path), binary)),
             Some(resource) => needs.extend(of_resource(resource)),
             None => {}
         }
@@ -216,32 +261,48 @@ pub(super) fn asked_of(body: &Value) -> Vec<(String, String)> {
 pub(super) fn condition(kind: Option<&str>, query: &str) -> Vec<Need> {
     let mut needs = vec![need(Act::Search, kind)];
     match serde_urlencoded::from_str::<Vec<(String, String)>>(query) {
-        Ok(pairs) => needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(name, value))),
+        Ok(pairs) => needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(kind, name, value))),
         Err(_) => needs.extend(everything()),
     }
     needs
 }
 
 /// What a JSON Patch needs. Any text of it may become a reference; what it copies or moves within a resource, too.
-pub(super) fn of_patch(patch: &Value) -> Vec<Need> {
+pub(super) fn of_patch(kind: Option<&str>, patch: &Value) -> Vec<Need> {
     let mut needs = Vec::new();
     texts(patch, &mut |text| {
         if let Some((kind, query)) = text.split_once('?').filter(|(kind, _)| structure::is_type(kind)) {
             needs.extend(condition(Some(kind), query));
         }
     });
-    if patch.as_array().into_iter().flatten().any(|one| matches!(one["op"].as_str(), Some("copy" | "move"))) {
+    let has = |ops: &[&str]| {
+        let mut steps = patch.as_array().into_iter().flatten();
+        steps.any(|one| one["op"].as_str().is_some_and(|op| ops.contains(&op)))
+    };
+    if has(&["copy", "move"]) {
         needs.extend(everything());
+    }
+    // A test that fails or holds tells what stands there.
+    if has(&["test"]) {
+        needs.push(need(Act::Read, kind));
     }
     needs
 }
 
-fn of_binary(binary: &Value) -> Vec<Need> {
+/// The type in a path.
+pub(super) fn kind_of(path: &str) -> Option<&str> {
+    path.split('/').find(|part| !part.is_empty())
+}
+
+fn of_binary(kind: Option<&str>, binary: &Value) -> Vec<Need> {
     let data = binary.get("data").and_then(Value::as_str).unwrap_or_default();
     let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let patch = base64::engine::general_purpose::STANDARD.decode(data).ok();
     // What is no patch is refused by the interaction.
-    patch.and_then(|patch| crate::fhir::json::parse(&patch).ok()).map(|patch| of_patch(&patch)).unwrap_or_default()
+    patch
+        .and_then(|patch| crate::fhir::json::parse(&patch).ok())
+        .map(|patch| of_patch(kind, &patch))
+        .unwrap_or_default()
 }
 
 fn texts(value: &Value, visit: &mut dyn FnMut(&str)) {
@@ -342,17 +403,21 @@ mod tests {
     fn chains_and_includes_need_the_types_they_lead_through() {
         let cases = [
             ("subject:Patient.name=x", "search Patient"),
-            ("subject.name=x", "search *"),
+            ("subject.name=x", "search Location, search Patient"),
             ("subject:Patient.organization:Organization.name=x", "search Patient, search Organization"),
             ("_has:Condition:patient:code=x", "search Condition"),
             ("_has:Condition:patient:_has:Provenance:target:agent=x", "search Condition, search Provenance"),
-            ("_has:Condition:patient:encounter.status=x", "search Condition, search *"),
-            ("_has:Condition:patient:encounter.status:exact=x", "search Condition, search *"),
+            ("_has:Condition:patient:encounter.status=x", "search Condition, search Encounter"),
+            ("_has:Condition:patient:encounter.status:exact=x", "search Condition, search Encounter"),
+            ("nothing.status=x", "search *"),
+            ("subject.nothing=x", "search *"),
             ("_has:Condition:patient:encounter:Encounter.class=x", "search Condition, search Encounter"),
             ("subject:Patient._has:Condition:patient:code=x", "search Patient, search Condition"),
             ("_page=x", "search *"),
             ("_include=Observation:subject:Patient", "read Patient, search Patient"),
-            ("_include:iterate=Observation:subject", "read *, search *"),
+            ("_include=Observation:patient", "read Patient, search Patient"),
+            ("_include:iterate=Condition:encounter", "read Encounter, search Encounter"),
+            ("_include=Observation:*", "read *, search *"),
             ("_include=*", "read *, search *"),
             ("_revinclude=Provenance:target", "read Provenance, search Provenance"),
             ("_revinclude=*", "read *, search *"),
@@ -423,6 +488,11 @@ mod tests {
                 "create Condition, create Condition, search Patient, search Observation",
             ),
             (json!({"request": {"method": "GET", "url": "Condition?_page=x"}}), "search Condition, search *"),
+            (
+                json!({"request": {"method": "PATCH", "url": "Condition/1"},
+                    "resource": {"resourceType": "Binary", "data": data(json!([{"op": "test", "path": "/id", "value": "x"}]))}}),
+                "update Condition, read Condition",
+            ),
         ];
         for (entry, needs) in cases {
             assert_eq!(bundle(entry.clone()), needs, "{entry}");

@@ -48,14 +48,22 @@ pub struct ApiToken {
 }
 
 /// A system that comes in by SMART Backend Services.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
     /// Its `client_id`: lower-case letters, digits, `-`.
     pub id: String,
     /// SMART scopes it may ask for, separated by spaces.
     pub scope: String,
-    /// Its public keys, a JSON Web Key Set.
+    /// Its public keys, a JSON Web Key Set; empty if they are to be had at `keys_url`.
     pub keys: String,
+    /// Where its keys are to be had, `https://…`.
+    pub keys_url: Option<String>,
+    /// Security labels that it is cleared for, separated by spaces.
+    pub clearance: Option<String>,
+    /// What it uses the record for (v3-PurposeOfUse).
+    pub purpose: Option<String>,
+    /// What a Consent calls it, `Type/id` separated by spaces.
+    pub actors: Option<String>,
     /// RFC 3339.
     pub registered_at: String,
 }

@@ -497,7 +497,7 @@ async fn who_may_not_is_told_so_and_sees_nothing() {
     }
     let clinician = System::new(&site, &node, "clinician");
     assert_eq!(clinician.get(&read).await.status, 200);
-    clinician.post("/fhir/Patient", body.clone()).await.refused(403, "forbidden", "clinician may not create");
+    clinician.post("/fhir/Patient", body.clone()).await.refused(403, "forbidden", "clinician may not write");
     for role in ["it", "researcher"] {
         let other = System::new(&site, &node, role);
         other.get(&read).await.refused(403, "forbidden", &format!("{role} may not read"));

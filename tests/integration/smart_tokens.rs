@@ -390,12 +390,25 @@ async fn scopes_hold_on_every_way_to_a_resource() {
         json!({"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}),
         create(&probing),
     ] {
-        for kind in ["batch", "transaction"] {
-            let (status, outcome) = stage.post(&token, "/fhir", FHIR, bundle(kind, entry.clone())).await;
-            assert_eq!(status, 403, "{entry}: {outcome}");
-        }
+        let (status, outcome) = stage.post(&token, "/fhir", FHIR, bundle("transaction", entry.clone())).await;
+        assert_eq!(status, 403, "{entry}: {outcome}");
+        // In a batch each entry is refused by itself.
+        let (status, answer) = stage.post(&token, "/fhir", FHIR, bundle("batch", entry.clone())).await;
+        assert_eq!(status, 200, "{entry}: {answer}");
+        assert_eq!(answer["entry"][0]["response"]["status"], "403 Forbidden", "{entry}: {answer}");
+        assert!(answer["entry"][0].get("resource").is_none(), "{entry}: {answer}");
     }
     assert_eq!(stage.post(&token, "/fhir/Condition", FHIR, probing.to_string()).await.0, 403);
+    // What a scope narrows is narrowed within a batch, too.
+    let two = json!({"resourceType": "Bundle", "type": "batch", "entry": [
+        {"request": {"method": "GET", "url": "Observation?status=final"}},
+        {"request": {"method": "GET", "url": format!("Observation/{laboratory}")}},
+        {"request": {"method": "GET", "url": "Patient"}},
+    ]});
+    let (status, answer) = stage.post(&token, "/fhir", FHIR, two.to_string()).await;
+    assert_eq!((status.as_u16(), answer["entry"][0]["resource"]["total"].as_u64()), (200, Some(1)), "{answer}");
+    assert_eq!(answer["entry"][1]["resource"]["id"], laboratory.as_str());
+    assert_eq!(answer["entry"][2]["response"]["status"], "403 Forbidden");
     let (status, made) = stage.post(&token, "/fhir/", FHIR, bundle("transaction", create(&condition))).await;
     assert_eq!(status, 200, "{made}");
 }

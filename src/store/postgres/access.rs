@@ -48,8 +48,18 @@ pub(super) fn put_token<'a>(batch: &mut Batch<'a>, token: &'a ApiToken) {
 pub(super) fn put_client<'a>(batch: &mut Batch<'a>, client: &'a Client) {
     remove_client(batch, &client.id);
     batch.add(
-        "INSERT INTO client (id, scope, keys, registered_at) VALUES ($1, $2, $3, $4)",
-        values![&client.id, &client.scope, &client.keys, &client.registered_at],
+        "INSERT INTO client (id, scope, keys, keys_url, clearance, purpose, actors, registered_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        values![
+            &client.id,
+            &client.scope,
+            &client.keys,
+            client.keys_url.as_deref(),
+            client.clearance.as_deref(),
+            client.purpose.as_deref(),
+            client.actors.as_deref(),
+            &client.registered_at
+        ],
     );
 }
 
@@ -59,7 +69,16 @@ pub(super) fn remove_client<'a>(batch: &mut Batch<'a>, id: &'a str) {
 }
 
 fn read_client(row: &tokio_postgres::Row) -> Result<Client, Failure> {
-    Ok(Client { id: get(row, 0)?, scope: get(row, 1)?, keys: get(row, 2)?, registered_at: get(row, 3)? })
+    Ok(Client {
+        id: get(row, 0)?,
+        scope: get(row, 1)?,
+        keys: get(row, 2)?,
+        keys_url: get(row, 3)?,
+        clearance: get(row, 4)?,
+        purpose: get(row, 5)?,
+        actors: get(row, 6)?,
+        registered_at: get(row, 7)?,
+    })
 }
 
 impl AccessView for Snapshot<'_> {
@@ -103,11 +122,16 @@ impl AccessView for Snapshot<'_> {
     }
 
     fn client(&self, id: &str) -> Result<Option<Client>, StoreError> {
-        let sql = "SELECT id, scope, keys, registered_at FROM client WHERE id = $1";
+        let sql =
+            "SELECT id, scope, keys, keys_url, clearance, purpose, actors, registered_at FROM client WHERE id = $1";
         self.optional(sql, &values![id], read_client)
     }
 
     fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        self.rows("SELECT id, scope, keys, registered_at FROM client ORDER BY id", &[], read_client)
+        self.rows(
+            "SELECT id, scope, keys, keys_url, clearance, purpose, actors, registered_at FROM client ORDER BY id",
+            &[],
+            read_client,
+        )
     }
 }

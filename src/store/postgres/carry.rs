@@ -164,7 +164,16 @@ const TABLES: &[Table] = &[
         "secret_sha256, person, role, form_token, expires_at",
         "SELECT secret_sha256, user, role, form_token, expires_at FROM session",
     ),
-    table("api_token", "secret_sha256, role, expires_at", "SELECT secret_sha256, role, expires_at FROM api_token"),
+    table(
+        "api_token",
+        "secret_sha256, role, expires_at, client, scope",
+        "SELECT secret_sha256, role, expires_at, client, scope FROM api_token",
+    ),
+    table(
+        "client",
+        "id, scope, keys, keys_url, clearance, purpose, actors, registered_at",
+        "SELECT id, scope, keys, keys_url, clearance, purpose, actors, registered_at FROM client",
+    ),
     table(
         "audit",
         "chain, position, at, actor, action, target, detail, hash",

@@ -58,8 +58,20 @@ pub(super) fn put_token(connection: &Connection, token: &ApiToken) -> rusqlite::
 pub(super) fn put_client(connection: &Connection, client: &Client) -> rusqlite::Result<()> {
     remove_client(connection, &client.id)?;
     connection
-        .prepare_cached("INSERT INTO client (id, scope, keys, registered_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute([&client.id, &client.scope, &client.keys, &client.registered_at])?;
+        .prepare_cached(
+            "INSERT INTO client (id, scope, keys, keys_url, clearance, purpose, actors, registered_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            client.id,
+            client.scope,
+            client.keys,
+            client.keys_url,
+            client.clearance,
+            client.purpose,
+            client.actors,
+            client.registered_at
+        ])?;
     Ok(())
 }
 
@@ -70,7 +82,16 @@ pub(super) fn remove_client(connection: &Connection, id: &str) -> rusqlite::Resu
 }
 
 fn read_client(row: &rusqlite::Row<'_>) -> rusqlite::Result<Client> {
-    Ok(Client { id: row.get(0)?, scope: row.get(1)?, keys: row.get(2)?, registered_at: row.get(3)? })
+    Ok(Client {
+        id: row.get(0)?,
+        scope: row.get(1)?,
+        keys: row.get(2)?,
+        keys_url: row.get(3)?,
+        clearance: row.get(4)?,
+        purpose: row.get(5)?,
+        actors: row.get(6)?,
+        registered_at: row.get(7)?,
+    })
 }
 
 impl AccessView for Snapshot<'_> {
@@ -129,12 +150,13 @@ impl AccessView for Snapshot<'_> {
     }
 
     fn client(&self, id: &str) -> Result<Option<Client>, StoreError> {
-        let sql = "SELECT id, scope, keys, registered_at FROM client WHERE id = ?1";
+        let sql =
+            "SELECT id, scope, keys, keys_url, clearance, purpose, actors, registered_at FROM client WHERE id = ?1";
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read_client).optional()?)
     }
 
     fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        let sql = "SELECT id, scope, keys, registered_at FROM client ORDER BY id";
+        let sql = "SELECT id, scope, keys, keys_url, clearance, purpose, actors, registered_at FROM client ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_map([], read_client)?.collect::<Result<_, _>>()?)
     }

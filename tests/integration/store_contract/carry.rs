@@ -119,6 +119,8 @@ fn fill(store: &Handle) {
         form_token: "f".into(),
         expires_at: AT.into(),
     }));
+    commit(Change::PutClient(super::access::client("lab")));
+    commit(Change::PutToken(super::access::token("t", Some("lab"), AT)));
 }
 
 /// What both ends must say alike.
@@ -132,7 +134,7 @@ fn told(view: &dyn View) -> Result<String, StoreError> {
         (versions, view.compartment("p1")?, view.compartment("p2")?, view.resource_counts()?, view.index_state()?),
         (messages, view.message("m1")?.map(|message| (message.raw, message.losses))),
         (view.deliveries("queued", 10)?, view.delivery("d1")?, view.seen("tokyo", "s1")?),
-        (view.peers()?, view.signing_keys("tokyo")?, view.session("x")?),
+        (view.peers()?, view.signing_keys("tokyo")?, view.session("x")?, view.api_token("t")?, view.clients()?),
         (view.referral("r1")?, view.referral_events("r1")?, view.filing("f1")?),
         (view.audit_entries("", 1, 100)?, view.audit_chains()?),
     );
@@ -160,18 +162,18 @@ fn all_rooms_are_carried_over_and_the_file_stays_as_it_was() {
     let settings = postgres_server::settings(folder.path());
     let carried = postgres::carry(&file, MasterSource::beside(&file), &settings, &mut |_, _| {}).unwrap();
     let rows = |table: &str| carried.tables.iter().find(|(name, _)| name == table).unwrap().1;
-    assert_eq!((rows("resource"), rows("resource_history"), rows("audit"), rows("message")), (2, 3, 15, 1));
+    assert_eq!((rows("resource"), rows("resource_history"), rows("audit"), rows("message")), (2, 3, 17, 1));
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
     let store = open(folder.path());
     assert_eq!(store.view(told).unwrap(), before);
     assert_eq!(found(&store, "Condition", &[token(Some("s1"), "a")]), ["c2"]);
     assert_eq!(found(&store, "Condition", &[refers("p2")]), ["c1"]);
-    assert_eq!(store.view(|view| watari::audit::verify(view)).unwrap()[0].entries, 15);
+    assert_eq!(store.view(|view| watari::audit::verify(view)).unwrap()[0].entries, 17);
     // It goes on where it was: new numbers, new places, the same chain.
     store.commit(Changes::new().with(Change::PutResource(condition(4, 1, "p9", "z", 2003))).with(audit("on"))).unwrap();
     store.commit(Changes::new().with(Change::Queue(delivery("d3", "tokyo")))).unwrap();
     assert_eq!(found(&store, "Condition", &[token(None, "z")]), ["c4"]);
-    assert_eq!(store.view(|view| watari::audit::verify(view)).unwrap()[0].entries, 16);
+    assert_eq!(store.view(|view| watari::audit::verify(view)).unwrap()[0].entries, 18);
     let again = postgres::carry(&file, MasterSource::beside(&file), &settings, &mut |_, _| {}).unwrap_err().to_string();
     assert!(again.contains("holds a node already"), "{again}");
 }

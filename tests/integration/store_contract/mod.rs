@@ -1,5 +1,6 @@
 //! What every store promises, whichever database is behind it: one file per room of the store.
 
+mod access;
 mod carry;
 mod deliveries;
 mod faults;
