@@ -80,9 +80,9 @@ impl<'a> Load<'a> {
         }
         let seconds = began.elapsed().as_secs_f64();
         let resources: usize = requests.iter().map(|request| request.resources).sum();
-        let (node_cpu, resident) = self.node.used();
+        let (node_cpu, resident, most) = self.node.used();
         println!(
-            "{name}: {:.0} requests/s, {:.0} resources/s, p50 {:.2} ms, p99 {:.2} ms; CPU a resource: node {:.3} ms, driver {:.3} ms; node {resident} MiB",
+            "{name}: {:.0} requests/s, {:.0} resources/s, p50 {:.2} ms, p99 {:.2} ms; CPU a resource: node {:.3} ms, driver {:.3} ms; node {resident} MiB, at most {most}",
             requests.len() as f64 / seconds,
             resources as f64 / seconds,
             at(&mut took, 0.50).as_secs_f64() * 1000.0,

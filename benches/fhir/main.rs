@@ -4,9 +4,10 @@
 //!
 //! Works, done in the order given on one node: `import` (transaction bundles of a folder, `.json` or `.json.bz2`, those that
 //! begin with `0-` first, the others N times under new ids), `pairs` (a Patient and an Observation in a transaction), `read`
-//! (Patients by id), `search` (Observation by patient and code). The node is started from target/release/watari and stopped at
-//! the end; with `--url` another server is driven in its place. Printed: rate, latency, CPU of the node and of this driver,
-//! which runs on the same cores, and what the node holds in memory.
+//! (Patients by id), `constant` (as many requests for an answer that needs no store: what the transport allows), `search`
+//! (Observation by patient and code). The node is started from target/release/watari and stopped at the end; with `--url`
+//! another server is driven in its place. Printed: rate, latency, CPU of the node and of this driver, which runs on the same
+//! cores, and what the node holds in memory.
 
 mod bundles;
 mod load;
@@ -44,8 +45,9 @@ async fn main() -> Result<(), Failure> {
             "import" => import(&load, &options).await?,
             "pairs" => pairs(&load, &options).await?,
             "read" => read(&load, &options).await?,
+            "constant" => constant(&load, &options).await?,
             "search" => search(&load, &options).await?,
-            other => return Err(format!("{other} is none of import, pairs, read, search").into()),
+            other => return Err(format!("{other} is none of import, pairs, read, constant, search").into()),
         }
     }
     Ok(())
@@ -79,6 +81,12 @@ async fn read(load: &Load<'_>, options: &Options) -> Result<(), Failure> {
         .filter_map(|number| ids.get(number % ids.len()))
         .map(|id| Request::get(&format!("Patient/{id}")));
     load.run("read", options.clients.min(16), requests.collect()).await
+}
+
+/// The limit of `read`: the same connections and server, nothing to find.
+async fn constant(load: &Load<'_>, options: &Options) -> Result<(), Failure> {
+    let requests = (0..options.requests).map(|_| Request::get("../health"));
+    load.run("constant", options.clients.min(16), requests.collect()).await
 }
 
 async fn search(load: &Load<'_>, options: &Options) -> Result<(), Failure> {

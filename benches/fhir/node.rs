@@ -60,21 +60,23 @@ impl Node {
         })
     }
 
-    /// CPU seconds and resident MiB of the node (Linux; 0 elsewhere, and for a server elsewhere).
-    pub fn used(&self) -> (f64, u64) {
-        self.child.as_ref().map_or((0.0, 0), |child| used(&child.id().to_string()))
+    /// CPU seconds of the node, and MiB it holds now and held at most (Linux; 0 elsewhere, and for a server elsewhere).
+    pub fn used(&self) -> (f64, u64, u64) {
+        self.child.as_ref().map_or((0.0, 0, 0), |child| used(&child.id().to_string()))
     }
 }
 
-/// CPU seconds and resident MiB of a process (Linux; 0 elsewhere). A tick is 10 ms.
-pub fn used(process: &str) -> (f64, u64) {
+/// CPU seconds and resident MiB, now and at most, of a process (Linux; 0 elsewhere). A tick is 10 ms.
+pub fn used(process: &str) -> (f64, u64, u64) {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
-    let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap_or(0);
-    ((ticks(11) + ticks(12)) / 100.0, kilobytes / 1024)
+    let mebibytes = |name: &str| {
+        let size = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
+        size.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) / 1024
+    };
+    ((ticks(11) + ticks(12)) / 100.0, mebibytes("VmRSS:"), mebibytes("VmHWM:"))
 }
 
 impl Drop for Node {

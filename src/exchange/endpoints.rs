@@ -43,7 +43,7 @@ pub fn router(state: ExchangeState) -> Router {
 async fn pair(
     State(state): State<ExchangeState>,
     Caller(tls): Caller,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Json<wire::pairing::Response>, Problem> {
     if body.len() > wire::pairing::MAX_BYTES {
         return Err(Problem::new(Kind::TooLarge, "pairing data is larger than allowed"));

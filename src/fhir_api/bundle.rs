@@ -43,7 +43,7 @@ pub(super) async fn bundle(
     Bearer(staff): Bearer,
     State(bundles): State<Bundles>,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     // Whoever may neither read nor write is not told what is wrong with the body.
     check(&staff, Permission::ReadRecord).or_else(|_| check(&staff, Permission::WriteRecord))?;

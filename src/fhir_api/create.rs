@@ -20,7 +20,7 @@ pub(super) async fn create(
     State(api): State<Api>,
     Path(kind): Path<String>,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;

@@ -23,7 +23,7 @@ pub(super) async fn patch(
     State(api): State<Api>,
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;
@@ -40,7 +40,7 @@ pub(super) async fn patch_by_condition(
     Path(kind): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;

@@ -35,7 +35,7 @@ pub(super) async fn read(
         return Ok(value_response(StatusCode::OK, map));
     }
     let name = format!("{kind}/{id}");
-    let found = here.store.read(move |view| view.last_version(&kind, &id)).await?.ok_or_else(|| unknown(&name))?;
+    let found = here.store.look_up(move |view| view.last_version(&kind, &id)).await?.ok_or_else(|| unknown(&name))?;
     Ok(shown(found, &headers))
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn vread(
     let name = format!("{kind}/{id}/_history/{version}");
     // Versions beyond what the store can count are unknown, too.
     let number = version.parse::<u32>().map_err(|_| unknown(&name))?.into();
-    let found = here.store.read(move |view| view.resource_version(&kind, &id, number)).await?;
+    let found = here.store.look_up(move |view| view.resource_version(&kind, &id, number)).await?;
     Ok(shown(found.ok_or_else(|| unknown(&name))?, &headers))
 }
 

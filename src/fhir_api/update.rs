@@ -21,7 +21,7 @@ pub(super) async fn update(
     State(api): State<Api>,
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;
@@ -42,7 +42,7 @@ pub(super) async fn update_by_condition(
     Path(kind): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;

@@ -30,7 +30,7 @@ pub(super) async fn of_type(
     Path(kind): Path<String>,
     Query(asked): Query<Parameters>,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;
@@ -46,7 +46,7 @@ pub(super) async fn of_instance(
     Path((kind, id)): Path<(String, String)>,
     Query(asked): Query<Parameters>,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     check(&staff, Permission::WriteRecord)?;
     known_type(&kind)?;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use super::body::BodyRoom;
 use super::connections::{Door, Limits, serve};
 use crate::config::InsideConfig;
 use crate::exchange::identity::Identity;
@@ -36,6 +37,7 @@ pub fn serve_inside(
         request: Duration::from_secs(config.request_seconds),
     };
     let app = app
+        .layer(axum::Extension(BodyRoom::default()))
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.request))
         .layer(CatchPanicLayer::new());

@@ -102,7 +102,7 @@ async fn open(request: Request, here: Institution) -> Result<VerifiedMessage, Pr
         return Err(Problem::new(Kind::Malformed, "addresses between nodes have no query"));
     }
     let whole = Request::from_parts(parts.clone(), body);
-    let WholeBody(body) = WholeBody::from_request(whole, &()).await?;
+    let WholeBody(body, _held) = WholeBody::from_request(whole, &()).await?;
     let opened = tokio::task::spawn_blocking(move || {
         let request = RequestParts {
             path: parts.uri.path(),

@@ -49,6 +49,12 @@ pub trait Store: Send + Sync {
     /// Runs `read` on one snapshot, on the caller's thread.
     fn view(&self, read: &mut dyn FnMut(&dyn View) -> Result<(), StoreError>) -> Result<(), StoreError>;
 
+    /// Whether a few rows by their keys are read so quickly (from a file of this machine) that going to another thread for
+    /// them would take longer.
+    fn is_at_hand(&self) -> bool {
+        false
+    }
+
     /// Makes all of `changes` durable, or none and says which expectation failed.
     fn commit(&self, changes: Changes) -> Result<(), CommitError>;
 
@@ -605,6 +611,16 @@ impl Handle {
     {
         let this = self.clone();
         tokio::task::spawn_blocking(move || this.view(read)).await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Reads a few rows by their keys from async code: where the store is at hand on the caller's own thread
+    /// (docs/decisions/look-ups-in-place.md). Whatever may take longer goes by [`Handle::read`].
+    pub async fn look_up<T, E>(&self, read: impl FnOnce(&dyn View) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        if self.0.is_at_hand() { self.view(read) } else { self.read(read).await }
     }
 
     /// Commits from async code, on a blocking thread.

@@ -28,7 +28,7 @@ where
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let secret = header.and_then(token::bearer).ok_or(AccessError::NoCredentials)?.to_owned();
         let now = here.now();
-        let staff = here.store.read(move |view| token::check(view, &now, &secret)).await?;
+        let staff = here.store.look_up(move |view| token::check(view, &now, &secret)).await?;
         Ok(Self(staff))
     }
 }

@@ -25,7 +25,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
             pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
         if parts.method == Method::POST {
             let headers = parts.headers.clone();
-            let WholeBody(body) = WholeBody::from_request(Request::from_parts(parts, body), state).await?;
+            let WholeBody(body, _held) = WholeBody::from_request(Request::from_parts(parts, body), state).await?;
             if !body.is_empty() {
                 asked.extend(of_resource(json_body(&headers, body).await?)?);
             }

@@ -46,7 +46,7 @@ pub(super) async fn search_by_post(
     Path(kind): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     let asked = Asked { kind, within: None, is_lenient: is_lenient(&headers), is_posted: true };
     answer(&here, &maps, &staff, asked, &query.unwrap_or_default(), form(&headers, &body)?).await
@@ -77,7 +77,7 @@ pub(super) async fn search_compartment_by_post(
     Path((compartment, id, kind)): Path<(String, String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    WholeBody(body): WholeBody,
+    WholeBody(body, _held): WholeBody,
 ) -> Result<Response, Problem> {
     let asked = Asked { kind, within: Some((compartment, id)), is_lenient: is_lenient(&headers), is_posted: true };
     answer(&here, &maps, &staff, asked, &query.unwrap_or_default(), form(&headers, &body)?).await

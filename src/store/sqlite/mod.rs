@@ -98,6 +98,10 @@ impl Store for SqliteStore {
         self.readers.with(|snapshot| read(snapshot))
     }
 
+    fn is_at_hand(&self) -> bool {
+        true
+    }
+
     fn commit(&self, changes: Changes) -> Result<(), CommitError> {
         self.writer.commit(changes)
     }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use crate::store::sealing::Ring;
 
 /// Connections kept for reuse; more may be open at once under load and are closed after use.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 
 /// The pool.
 pub(super) struct Readers {
