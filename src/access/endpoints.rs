@@ -59,7 +59,7 @@ async fn configuration(State(state): State<SmartState>) -> Response {
 }
 
 /// `POST /oauth/token`. Whatever is wrong with an assertion, the answer is the same; the log knows more.
-async fn token(State(state): State<SmartState>, WholeBody(body): WholeBody) -> Response {
+async fn token(State(state): State<SmartState>, WholeBody(body, _held): WholeBody) -> Response {
     let request = match read(&body) {
         Ok(request) => request,
         Err((error, text)) => return refusal(StatusCode::BAD_REQUEST, error, text),
