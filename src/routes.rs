@@ -33,10 +33,11 @@ use crate::server::health;
 use crate::server::problem::Problem;
 use crate::web::PageState;
 use crate::web::frame::not_found;
+use crate::web::trail;
 
 /// The inside door: people and local systems, who may by the FHIR API what `fhir` allows, and come in as `smart` says.
 pub fn inside(pages: PageState, fhir: FhirConfig, smart: SmartState) -> Router {
-    Router::new()
+    let all = Router::new()
         .merge(crate::web::router(pages.clone()))
         .merge(crate::intake::pages::router(pages.clone()))
         .merge(crate::referral::pages::router(pages.clone()))
@@ -47,7 +48,8 @@ pub fn inside(pages: PageState, fhir: FhirConfig, smart: SmartState) -> Router {
         .route("/metrics", any(not_built))
         .route("/openapi.json", get(openapi::openapi))
         .merge(crate::access::endpoints::router(smart))
-        .fallback_service(any(unknown_inside).with_state(pages.here))
+        .fallback_service(any(unknown_inside).with_state(pages.here.clone()));
+    trail::around(all, &pages.here)
 }
 
 /// The outside door: paired institutions only.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, Failure, Outcome};
-use crate::audit;
+use crate::audit::{self, Verified};
 use crate::exchange::evidence;
 use crate::node::Purpose;
 
@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Walk the hash chain of the audit trail.
+    /// Walk the hash chains of both audit trails, of acts and of requests.
     Verify,
     /// Check a file of evidence offline, with the keys in it.
     VerifyEvidence {
@@ -29,21 +29,24 @@ enum Verb {
     Patient { id: String },
 }
 
+/// That a chain holds, in words.
+fn holds(verified: &Verified) -> String {
+    let Verified { trail, chain, entries, head } = verified;
+    let replica = if chain.is_empty() { String::new() } else { format!(" of replica {chain}") };
+    format!("The audit trail of {trail}{replica} holds: {entries} entries, head {head}")
+}
+
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     match &args.verb {
         Verb::Verify => {
             let (_, parts) = context.parts(Purpose::Demo)?;
             let chains = parts.here.store.view(|view| audit::verify(view))?;
-            for verified in chains {
-                let (chain, entries, head) = (&verified.chain, verified.entries, &verified.head);
-                let replica = if chain.is_empty() { String::new() } else { format!(" of replica {chain}") };
-                let text = format!("The audit trail{replica} holds: {entries} entries, head {head}");
-                let mut told = json!({"ok": true, "entries": entries, "head": head});
-                if !chain.is_empty() {
-                    told["replica"] = json!(chain);
-                }
-                context.print(&told, &text);
-            }
+            let lines: Vec<String> = chains.iter().map(holds).collect();
+            let told: Vec<Value> = chains
+                .iter()
+                .map(|one| json!({"trail": one.trail.as_str(), "replica": one.chain, "entries": one.entries, "head": one.head}))
+                .collect();
+            context.print(&json!({"ok": true, "chains": told}), &lines.join("\n"));
         }
         Verb::VerifyEvidence { file } => {
             let bytes = std::fs::read(file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;

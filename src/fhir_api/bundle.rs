@@ -21,6 +21,7 @@ use crate::records::accept::{Done, EntryOutcome, MAX_ENTRIES};
 use crate::server::body::WholeBody;
 use crate::server::problem::{FHIR_JSON, Problem};
 use crate::web::bearer::Bearer;
+use crate::web::trail;
 
 /// All answers to one bundle together.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -234,7 +235,7 @@ fn request(outer: &HeaderMap, entry: &Value) -> Result<Request<Body>, Problem> {
         if url.starts_with('/') { "" } else { "/" },
         escaped(url, b"")
     ));
-    for name in [header::AUTHORIZATION, header::HOST, HeaderName::from_static("prefer")] {
+    for name in [header::AUTHORIZATION, header::HOST, HeaderName::from_static("prefer"), trail::REQUEST_ID] {
         if let Some(value) = outer.get(&name) {
             request = request.header(name, value);
         }

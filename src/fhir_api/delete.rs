@@ -16,6 +16,7 @@ use crate::fhir::{bundle, outcome};
 use crate::records::accept::Done;
 use crate::server::problem::Problem;
 use crate::web::bearer::Bearer;
+use crate::web::trail::acted;
 
 /// `DELETE /fhir/{type}/{id}`
 pub(super) async fn delete(
@@ -60,5 +61,5 @@ async fn run(api: &Api, staff: &Staff, request: Value, headers: &HeaderMap) -> R
     {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
+    Ok(if deleted.done == Done::Deleted { acted(response) } else { response })
 }

@@ -28,6 +28,7 @@ use crate::fault::Kind;
 use crate::fhir;
 use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
+use crate::web::trail::Caller;
 
 /// What is known of a token is believed for so long: a removed client is out after this time at the latest.
 const BELIEVED: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -204,6 +205,7 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resp
 
 async fn enter(guard: &Guard, request: Request) -> Result<Request, Problem> {
     let holder = guard.holder(request.headers()).await?;
+    Caller::is(request.extensions(), &holder.staff.user, &holder.staff);
     let mut request = if holder.scopes.is_everything() { request } else { guard.admitted(request, &holder).await? };
     request.extensions_mut().insert(holder.staff.clone());
     Ok(request)

@@ -38,6 +38,7 @@ use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::{self, structure};
 use crate::server::problem::Problem;
+use crate::web::trail;
 use bundle::Bundles;
 use code_maps::CodeMaps;
 use guard::Guard;
@@ -74,6 +75,7 @@ pub fn router(here: Institution, fhir: FhirConfig) -> Router {
     let guard = Guard::new(api.here.clone(), interactions.clone());
     // The entries of a bundle are within its body: they need no limit of their own.
     let entries = guard.before(interactions.clone()).layer(DefaultBodyLimit::disable());
+    let entries = trail::around_entries(entries, &api.here);
     let bundles = Bundles { api, interactions: entries };
     let whole = Router::new()
         .route("/", post(bundle::bundle).fallback(only("POST")))

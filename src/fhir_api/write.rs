@@ -8,14 +8,16 @@ use super::Api;
 use super::conditions;
 use super::respond::written_response;
 use crate::access::Staff;
+use crate::audit::shown::Patients;
 use crate::fault::Kind;
 use crate::fhir::outcome::Issue;
-use crate::fhir::{bundle, structure};
+use crate::fhir::{bundle, reference, structure};
 use crate::records::accept::{self, AcceptError, Done, EntryOutcome, Origin};
 use crate::server::problem::Problem;
 use crate::store::audit::AuditEntry;
-use crate::store::{Change, Changes, CommitError, Expect};
+use crate::store::{Change, Changes, CommitError, Expect, StoreError, View};
 use crate::validation;
+use crate::web::trail::acted;
 
 /// How often a transaction is resolved anew when another act changed the record in between.
 const ATTEMPTS: usize = 5;
@@ -39,6 +41,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let entry = serde_json::json!({"request": request, "resource": resource});
     let written = only(commit(api, staff, bundle::of("transaction", vec![entry]), Sent::Resource).await?)?;
+    let is_act = !matches!(written.done, Done::Deleted | Done::Absent | Done::Read);
     let status = if written.done == Done::Created { StatusCode::CREATED } else { StatusCode::OK };
     let stored = api
         .here
@@ -46,7 +49,8 @@ pub(super) async fn one(
         .read(move |view| view.resource_version(&written.kind, &written.id, written.version))
         .await?
         .ok_or_else(|| Problem::new(Kind::Internal, "what was written cannot be read"))?;
-    Ok(written_response(status, stored, headers))
+    let response = written_response(status, stored, headers);
+    Ok(if is_act { acted(response) } else { response })
 }
 
 /// The outcome of a transaction of one entry.
@@ -84,10 +88,14 @@ fn commit_now(api: &Api, staff: &Staff, transaction: &Value, sent: Sent) -> Resu
     for _ in 0..ATTEMPTS {
         let now = api.here.now();
         let accepted = api.here.store.view(|view| {
-            accept::accept(view, &now, transaction, &origin).map_err(|error| with_elements(error, sent))
+            let accepted =
+                accept::accept(view, &now, transaction, &origin).map_err(|error| with_elements(error, sent))?;
+            let patients = patients(view, &accepted.changes)?;
+            Ok::<_, Problem>((accepted, patients))
         })?;
+        let (accepted, patients) = accepted;
         let mut changes = Changes { expect: accepted.expect, changes: accepted.changes };
-        changes.changes.extend(audited(staff, &now, &accepted.entries));
+        changes.changes.extend(audited(staff, &now, &accepted.entries, patients));
         match api.here.store.commit(changes) {
             Ok(()) => return Ok(accepted.entries),
             // Somebody else wrote one of the resources since the snapshot: resolve again.
@@ -100,8 +108,29 @@ fn commit_now(api: &Api, staff: &Staff, transaction: &Value, sent: Sent) -> Resu
     Err(Problem::new(Kind::Conflict, "the resources kept changing while they were written; try again"))
 }
 
-/// Who wrote and who deleted what.
-fn audited(staff: &Staff, now: &str, outcomes: &[EntryOutcome]) -> Vec<Change> {
+/// The patients whom changes to the record are about, those of what is deleted included.
+fn patients(view: &dyn View, changes: &[Change]) -> Result<Patients, StoreError> {
+    let mut patients = Patients::default();
+    for change in changes {
+        match change {
+            Change::PutResource(write) => {
+                let own = (write.resource.kind == "Patient").then_some(&write.resource.id);
+                own.or(write.patient.as_ref()).into_iter().for_each(|id| patients.add(id));
+            }
+            Change::DeleteResource { kind, id, .. } => {
+                let deleted = view.resource(kind, id)?.and_then(|one| serde_json::from_str::<Value>(&one.json).ok());
+                deleted.as_ref().and_then(reference::patient_of).into_iter().for_each(|id| patients.add(id));
+            }
+            _ => {}
+        }
+    }
+    Ok(patients)
+}
+
+/// Who wrote and who deleted what, and about whom.
+fn audited(staff: &Staff, now: &str, outcomes: &[EntryOutcome], patients: Patients) -> Vec<Change> {
+    let (patients, count) = patients.told();
+    let detail = serde_json::json!({"role": staff.role.as_str(), "patients": patients, "count": count}).to_string();
     let entry = |action: &str, is_it: &dyn Fn(Done) -> bool| {
         let names: Vec<String> = outcomes
             .iter()
@@ -114,7 +143,7 @@ fn audited(staff: &Staff, now: &str, outcomes: &[EntryOutcome]) -> Vec<Change> {
                 actor: staff.user.clone(),
                 action: action.to_owned(),
                 target: names.join(" "),
-                detail: String::new(),
+                detail: detail.clone(),
             })
         })
     };

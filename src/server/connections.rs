@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+use super::origin::Origin;
 use super::places::Places;
 use super::running::Running;
 
@@ -164,8 +165,12 @@ impl<D: Door> Shared<D> {
         let mut old = pin!(tokio::time::sleep(LONGEST));
         let http = self.http(stream.get_ref().1.alpn_protocol());
         let (app, all) = (self.app.clone(), running.clone());
+        let origin = stream.get_ref().0.peer_addr().ok().map(|address| Origin(address.ip()));
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(caller.clone());
+            if let Some(origin) = origin {
+                request.extensions_mut().insert(origin);
+            }
             let under_way = all.begin();
             let answer = app.clone().oneshot(request.map(Body::new));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| under_way.until_end_of(body))) }

@@ -4,6 +4,7 @@ pub mod body;
 mod connections;
 pub mod health;
 pub mod listen;
+pub mod origin;
 pub mod outside;
 pub mod peer;
 mod places;

@@ -1,4 +1,4 @@
-//! The store: one trait with four verbs — view, commit, claim, health — and the values that cross it.
+//! The store: one trait with few verbs — view, commit, claim, health; note, for what was asked — and the values that cross it.
 //!
 //! Writes are values: one act's changes (record, audit, outbox, seen id) are one [`Changes`] and become one commit.
 //! Nothing is acknowledged before [`Store::commit`] has returned, which is after the fsync. Reading is a closure over a
@@ -16,15 +16,17 @@ pub mod losses;
 pub mod messages;
 pub mod peers;
 pub mod postgres;
+mod recorder;
 pub mod records;
 pub mod referrals;
+pub mod requests;
 pub mod sealing;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::fault::{Classified, Kind};
 
@@ -41,6 +43,7 @@ pub trait View:
     + cohorts::CohortView
     + access::AccessView
     + audit::AuditView
+    + requests::RequestView
 {
 }
 
@@ -57,6 +60,10 @@ pub trait Store: Send + Sync {
 
     /// Makes all of `changes` durable, or none and says which expectation failed.
     fn commit(&self, changes: Changes) -> Result<(), CommitError>;
+
+    /// Writes a request into the trail; `told` hears when a killed process would not lose it any more. It is on the disk within a
+    /// second. Does not block.
+    fn note(&self, row: requests::RequestRow, told: oneshot::Sender<Result<(), StoreError>>);
 
     /// Leases up to `limit` deliveries that are due at `now` until `lease_until`, to the worker named `lease`.
     fn claim(&self, claim: &deliveries::Claim) -> Result<Vec<deliveries::Delivery>, StoreError>;
@@ -556,6 +563,20 @@ impl Handle {
     /// Commits on the caller's thread. Blocks; from async code use [`Handle::write`].
     pub fn commit(&self, changes: Changes) -> Result<(), CommitError> {
         self.0.commit(changes)
+    }
+
+    /// Writes a request into the trail, see [`Store::note`].
+    pub async fn note(&self, row: requests::RequestRow) -> Result<(), StoreError> {
+        let (told, hear) = oneshot::channel();
+        self.0.note(row, told);
+        hear.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// As [`Handle::note`], and waits for it on the caller's thread, which drives no runtime.
+    pub fn note_and_wait(&self, row: requests::RequestRow) -> Result<(), StoreError> {
+        let (told, hear) = oneshot::channel();
+        self.0.note(row, told);
+        hear.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 
     /// See [`Store::claim`]. Blocks.

@@ -4,6 +4,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 
+use super::trail::Caller;
 use crate::access::{AccessError, Staff, token};
 use crate::exchange::Institution;
 use crate::server::problem::Problem;
@@ -29,6 +30,7 @@ where
         let secret = header.and_then(token::bearer).ok_or(AccessError::NoCredentials)?.to_owned();
         let now = here.now();
         let staff = here.store.look_up(move |view| token::check(view, &now, &secret)).await?;
+        Caller::is(&parts.extensions, &staff.user, &staff);
         Ok(Self(staff))
     }
 }

@@ -13,6 +13,7 @@ pub mod markup;
 pub mod sign_in;
 pub mod signed_in;
 pub mod texts;
+pub mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;

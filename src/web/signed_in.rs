@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 
 use super::frame::Frame;
 use super::language;
+use super::trail::Caller;
 use crate::access::permit::{self, Permission};
 use crate::access::{AccessError, Staff, session};
 use crate::exchange::Institution;
@@ -40,6 +41,7 @@ where
         let secret = language::cookie(&parts.headers, session::COOKIE).ok_or(AccessError::NoCredentials)?;
         let now = here.now();
         let (staff, session) = here.store.read(move |view| session::find(view, &now, &secret)).await?;
+        Caller::is(&parts.extensions, &format!("user:{}", staff.user), &staff);
         let frame = Frame::new(&here, &parts.headers, &parts.uri).signed_in(&staff, &session);
         Ok(Self { staff, session, frame })
     }

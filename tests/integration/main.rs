@@ -81,6 +81,7 @@ mod store_contract;
 mod structure;
 mod taking_part;
 mod tests_page;
+mod trail;
 mod translate;
 mod translate_conformance;
 mod translate_properties;

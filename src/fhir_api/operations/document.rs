@@ -11,7 +11,6 @@ use super::super::Api;
 use super::super::base::Base;
 use super::super::read::unknown;
 use super::super::respond::{gone, value_response};
-use super::audited;
 use super::everything::targets;
 use super::parameters::Asked;
 use crate::access::permit::{Permission, check};
@@ -55,7 +54,6 @@ pub(super) async fn document(
     let resources = api.here.store.read(move |view| gathered(view, composition)).await?;
     let resources = resources
         .ok_or_else(|| Problem::new(Kind::TooLarge, format!("the document would have more than {MOST} resources")))?;
-    audited(&api, &staff, "record.document", name).await?;
     let entries = resources
         .into_iter()
         .map(|(address, resource)| json!({"fullUrl": format!("{}/{address}", base.0), "resource": resource}))

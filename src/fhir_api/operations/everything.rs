@@ -12,7 +12,6 @@ use super::super::base::Base;
 use super::super::read::unknown;
 use super::super::respond::{gone, value_response};
 use super::super::{Api, known_type};
-use super::audited;
 use super::parameters::Asked;
 use crate::access::permit::{Permission, check};
 use crate::fault::Kind;
@@ -67,7 +66,6 @@ pub(super) async fn everything(
     if last.is_deletion() {
         return Ok(gone(&last));
     }
-    audited(&api, &staff, "record.everything", name).await?;
     let (count, after) = (asked.number("_count", LARGEST_PAGE)?.map(|count| count.max(1)), asked.text(AFTER));
     let patient = id.clone();
     let all = api.here.store.read(move |view| gathered(view, &patient, &wanted)).await?;

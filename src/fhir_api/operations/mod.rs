@@ -15,10 +15,6 @@ use axum::Router;
 use axum::routing::get;
 
 use super::{Api, only};
-use crate::access::Staff;
-use crate::server::problem::Problem;
-use crate::store::audit::AuditEntry;
-use crate::store::{Change, Changes};
 
 /// Stands for every resource type.
 pub(super) const ANY: &str = "*";
@@ -57,16 +53,4 @@ pub(super) fn routes() -> Router<Api> {
         .route("/ValueSet/$expand", get(expand::by_url).post(expand::by_url).fallback(only("GET, HEAD, POST")))
         .route("/ValueSet/{id}/$expand", get(expand::by_id).post(expand::by_id).fallback(only("GET, HEAD, POST")))
         .route("/CodeSystem/$lookup", get(lookup::lookup).post(lookup::lookup).fallback(only("GET, HEAD, POST")))
-}
-
-/// Writes down that a record was read as a whole, before it is given out.
-async fn audited(api: &Api, staff: &Staff, action: &str, target: String) -> Result<(), Problem> {
-    let entry = AuditEntry {
-        at: api.here.now(),
-        actor: staff.user.clone(),
-        action: action.to_owned(),
-        target,
-        detail: String::new(),
-    };
-    Ok(api.here.store.write(Changes::new().with(Change::Audit(entry))).await?)
 }

@@ -22,6 +22,7 @@ use crate::web::form::Submitted;
 use crate::web::frame::{Frame, page};
 use crate::web::markup::Markup;
 use crate::web::signed_in::SignedIn;
+use crate::web::trail::acted;
 
 /// Resources whose JSON is shown at most.
 const MOST_SHOWN: usize = 100;
@@ -103,7 +104,7 @@ pub async fn reveal(
             Ok::<_, StoreError>(found)
         })
         .await?;
-    render(&state, &form.who, &message, Some(&resources))
+    render(&state, &form.who, &message, Some(&resources)).map(acted)
 }
 
 async fn find(state: &PageState, id: String) -> Result<MessageRecord, Problem> {

@@ -26,6 +26,7 @@ use crate::web::form::{Fields, Submitted, parse};
 use crate::web::frame::{Frame, page_with, see};
 use crate::web::markup::Markup;
 use crate::web::signed_in::SignedIn;
+use crate::web::trail::showing;
 
 /// Patients shown for a search; more ask for a narrower search.
 const MOST: usize = 20;
@@ -254,7 +255,8 @@ async fn form(
         consented: fields.has("consent") && peer.is_some_and(|peer| fields.get("consent_for") == peer.id),
         nonce: nonce(fields),
     };
-    page_with(status, &page)
+    let shown = page.candidates.iter().map(|candidate| candidate.id.clone()).collect();
+    Ok(showing(page_with(status, &page)?, shown))
 }
 
 /// The text that the Consent resource will carry, in each language, for the chosen institution.

@@ -26,6 +26,7 @@ use crate::web::frame::{Frame, page_with};
 use crate::web::home::peer_name;
 use crate::web::markup::Markup;
 use crate::web::signed_in::SignedIn;
+use crate::web::trail::acted;
 
 /// A line of the timeline.
 struct Line {
@@ -123,7 +124,7 @@ pub async fn page_with_failed(
         detail: String::new(),
     };
     state.here.store.write(Changes::new().with(Change::Audit(audit))).await?;
-    render(state, &who.frame, &case, failed.as_ref(), status)
+    render(state, &who.frame, &case, failed.as_ref(), status).map(acted)
 }
 
 fn read(view: &dyn View, id: &str) -> Result<Option<Case>, StoreError> {

@@ -17,6 +17,7 @@ use crate::web::frame::{Frame, page};
 use crate::web::home::peer_name;
 use crate::web::markup::Markup;
 use crate::web::signed_in::SignedIn;
+use crate::web::trail::showing;
 
 /// Referrals shown of one box.
 const MOST: usize = 200;
@@ -86,7 +87,8 @@ pub async fn list(
         let row = row(f, &state, referral, &boxes.peers, turn);
         if turn == Turn::Ours { waiting.push(row) } else { others.push(row) }
     }
-    page(&ListPage {
+    let patients = shown.iter().filter_map(|referral| referral.patient.clone()).collect();
+    let page = page(&ListPage {
         tabs: vec![
             tab(f, "referrals-received", boxes.received.len(), "/referrals?box=received", is_received),
             tab(f, "referrals-sent", boxes.sent.len(), "/referrals?box=sent", !is_received),
@@ -96,7 +98,8 @@ pub async fn list(
         is_received,
         truncated: shown.len() == MOST,
         f,
-    })
+    })?;
+    Ok(showing(page, patients))
 }
 
 fn tab(f: &Frame, key: &str, n: usize, href: &'static str, current: bool) -> Tab {

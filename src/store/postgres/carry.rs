@@ -179,6 +179,17 @@ const TABLES: &[Table] = &[
         "chain, position, at, actor, action, target, detail, hash",
         "SELECT '', position, at, actor, action, target, detail, hash FROM audit ORDER BY position",
     ),
+    table(
+        "request",
+        "chain, position, at, actor, role, act, target, parameters, patients, shown, outcome, purpose, request_id, origin, hash",
+        "SELECT '', position, at, actor, role, act, target, parameters, patients, shown, outcome, purpose, request_id, origin,
+         hash FROM requests.request ORDER BY position",
+    ),
+    table(
+        "request_segment",
+        "chain, last, first_at, last_at, subjects",
+        "SELECT '', last, first_at, last_at, subjects FROM requests.request_segment ORDER BY last",
+    ),
 ];
 
 /// Columns that count by themselves, and go on behind what was carried over.
@@ -213,6 +224,7 @@ pub fn carry(
     super::may_be_plain(settings)?;
     let (source, ring) = sqlite::open_to_read(file, master)?;
     let version_before: i64 = source.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+    let has_requests = sqlite::attach_requests(&source, file)?;
     source.execute_batch("BEGIN")?;
     let server = Server::of(settings)?;
     let mut target = server.connect()?;
@@ -222,7 +234,7 @@ pub fn carry(
     target.run("LOCK TABLE word, address, resource, message, audit, peer IN EXCLUSIVE MODE")?;
     refuse_unless_empty(&mut target)?;
     let mut carried = Carried::default();
-    for table in TABLES {
+    for table in TABLES.iter().filter(|table| has_requests || !table.from.contains(" requests.")) {
         let sent = copy((&source, &ring), &mut target, table, &mut carried.search_rows)?;
         let kept = read_back(&mut target, table)?;
         if sent != kept {

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../schemas/postgres/0001_initial.sql"),
     include_str!("../../../schemas/postgres/0002_clients.sql"),
+    include_str!("../../../schemas/postgres/0003_requests.sql"),
 ];
 
 /// The schema version this release writes.

@@ -23,6 +23,7 @@ mod postings;
 mod readers;
 mod records;
 mod referrals;
+mod requests;
 mod stripes;
 mod tls;
 mod value;
@@ -31,8 +32,11 @@ mod writer;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio_postgres::Row;
 
+use super::recorder::Recorder;
+use super::requests::RequestRow;
 use super::{Changes, CommitError, Health, Store, StoreError, View, deliveries as rows};
 use crate::config::PostgresConfig;
 pub use carry::{Carried, carry};
@@ -44,6 +48,7 @@ pub struct PostgresStore {
     server: Arc<connect::Server>,
     readers: readers::Readers,
     writer: writer::Writer,
+    recorder: Recorder<requests::Keeper>,
 }
 
 impl PostgresStore {
@@ -58,7 +63,8 @@ impl PostgresStore {
         }
         let writer = writer::Writer::start(Arc::clone(&server), connection, &settings.replica)?;
         let readers = readers::Readers::new(Arc::clone(&server), settings.readers);
-        Ok(Self { server, readers, writer })
+        let recorder = Recorder::new(requests::Keeper::new(Arc::clone(&server), &settings.replica));
+        Ok(Self { server, readers, writer, recorder })
     }
 }
 
@@ -81,6 +87,10 @@ impl Store for PostgresStore {
 
     fn commit(&self, changes: Changes) -> Result<(), CommitError> {
         self.writer.commit(changes)
+    }
+
+    fn note(&self, row: RequestRow, told: oneshot::Sender<Result<(), StoreError>>) {
+        self.recorder.note(row, told);
     }
 
     fn claim(&self, claim: &rows::Claim) -> Result<Vec<rows::Delivery>, StoreError> {

@@ -19,6 +19,13 @@ pub(super) const CLAIMS: i64 = 2 * STRIPES as i64;
 /// The lock of those who change the schema.
 pub(super) const SCHEMA: i64 = 2 * (STRIPES as i64 + 1);
 
+/// The lock of those who append to the trail of requests of a chain.
+pub(super) fn requests(chain: &str) -> i64 {
+    let mut stripe = Vec::new();
+    lock(&mut stripe, "requests", &[chain]);
+    stripe.first().copied().unwrap_or_default() + 2 * (i64::from(STRIPES) + 2)
+}
+
 /// Takes the locks `$2` of the space `$1`, as [`of`] gives them; they end with the transaction.
 pub(super) const LOCK: &str = "SELECT CASE WHEN stripe % 2 = 0
         THEN pg_advisory_xact_lock($1::bigint::integer, (stripe / 2)::integer)::text

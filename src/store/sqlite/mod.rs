@@ -21,6 +21,7 @@ mod records;
 mod referrals;
 mod renumber;
 mod reports;
+mod requests;
 mod reseal;
 mod seals;
 mod writer;
@@ -29,8 +30,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
+use super::recorder::Recorder;
+use super::requests::RequestRow;
 use super::sealing::{MasterKey, MasterSource, Place, Ring};
 use super::{Changes, CommitError, Condition, Health, Resealed, Store, StoreError, View, deliveries as rows};
 
@@ -51,6 +54,7 @@ pub struct SqliteStore {
     ring: Arc<Ring>,
     readers: readers::Readers,
     writer: writer::Writer,
+    recorder: Recorder<requests::Keeper>,
     resealing: Mutex<reseal::Resealing>,
     condition: watch::Sender<Condition>,
     doubtful: bool,
@@ -86,6 +90,7 @@ impl SqliteStore {
             path: path.to_path_buf(),
             readers: readers::Readers::new(path, Arc::clone(&ring)),
             writer: writer::Writer::start(connection, Arc::clone(&ring), condition.clone())?,
+            recorder: Recorder::new(requests::Keeper::new(path, condition.clone())),
             resealing: Mutex::new(reseal::Resealing::new(path)),
             ring,
             condition,
@@ -104,6 +109,10 @@ impl Store for SqliteStore {
 
     fn commit(&self, changes: Changes) -> Result<(), CommitError> {
         self.writer.commit(changes)
+    }
+
+    fn note(&self, row: RequestRow, told: oneshot::Sender<Result<(), StoreError>>) {
+        self.recorder.note(row, told);
     }
 
     fn claim(&self, claim: &rows::Claim) -> Result<Vec<rows::Delivery>, StoreError> {
@@ -202,6 +211,16 @@ pub(super) fn open_to_read(path: &Path, source: MasterSource) -> Result<(Connect
     let ring = Ring::new(source.clone(), MasterKey::load(&source, false)?);
     seals::prove(&connection, &ring)?;
     Ok((connection, ring))
+}
+
+/// Makes the trail of requests that stands beside a file known to a connection, as `requests`; false, if there is none.
+pub(super) fn attach_requests(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let beside = requests::beside(path);
+    if requests::open_to_read(&beside)?.is_none() {
+        return Ok(false);
+    }
+    connection.execute("ATTACH ?1 AS requests", [beside.to_string_lossy()])?;
+    Ok(true)
 }
 
 /// A value as its two columns hold it, opened.

@@ -19,6 +19,7 @@ use watari::config::{Config, Country, InstitutionConfig, LocalName, ServiceConfi
 use watari::exchange::identity::Identity;
 use watari::store::audit::AuditEntry;
 use watari::store::messages::{MessageFilter, MessageRecord, MessageStatus};
+use watari::store::requests::{self, RequestFilter, RequestRow};
 use watari::store::{Handle, StoreError, View};
 
 use running::RunningNode;
@@ -180,6 +181,14 @@ impl Site {
         let chains = self.read(|view| view.audit_chains());
         let trail = chains.iter().flat_map(|chain| self.read(|view| view.audit_entries(chain, 1, 100_000)));
         trail.map(|chained| chained.entry).filter(|entry| entry.action == action).collect()
+    }
+
+    /// The rows of the trail of requests that are called `act`.
+    pub fn requests(&self, act: &str) -> Vec<RequestRow> {
+        let mut rows = Vec::new();
+        self.read(|view| requests::find(view, &RequestFilter::default(), &mut |one| rows.push(one.row)));
+        rows.retain(|row| row.act == act);
+        rows
     }
 
     /// Received messages, newest first.

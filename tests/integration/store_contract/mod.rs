@@ -8,6 +8,7 @@ mod history;
 mod losses;
 mod peers;
 mod records;
+mod requests;
 mod searches;
 mod shared;
 mod trail;
