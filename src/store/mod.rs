@@ -9,6 +9,7 @@ pub mod audit;
 pub mod care;
 pub mod cohorts;
 pub mod deliveries;
+pub mod exports;
 pub mod filings;
 pub mod history;
 pub mod keys;
@@ -34,6 +35,7 @@ use crate::fault::{Classified, Kind};
 pub trait View:
     records::RecordView
     + history::HistoryView
+    + exports::ExportView
     + messages::MessageView
     + losses::LossView
     + peers::PeerView
@@ -230,6 +232,27 @@ pub enum Expect {
         /// Name of the lease.
         lease: String,
     },
+    /// Fewer than so many exports of this owner are open.
+    ExportsBelow {
+        /// Who asks for them.
+        owner: String,
+        /// So many.
+        most: u64,
+    },
+    /// The export is open, and nobody works at it at this time.
+    ExportFree {
+        /// Id of the export.
+        id: String,
+        /// RFC 3339.
+        now: String,
+    },
+    /// The worker still holds the lease of this export.
+    ExportLeased {
+        /// Id of the export.
+        id: String,
+        /// Name of the lease.
+        lease: String,
+    },
     /// The one-time sign-in link has not been used.
     LinkUnused {
         /// SHA-256 of its secret, hexadecimal.
@@ -386,6 +409,44 @@ pub enum Change {
         jti: String,
         /// May be forgotten after.
         expires_at: String,
+    },
+    /// Begins an export: a fence, behind which nothing of its moment or before is written any more.
+    StartExport(exports::Export),
+    /// Leases an export; with a time that is over, gives it back.
+    LeaseExport {
+        /// Id of the export.
+        id: String,
+        /// Name of the lease.
+        lease: String,
+        /// The lease ends, RFC 3339.
+        until: String,
+    },
+    /// Adds pieces to the files of an export, and says how far it has come.
+    AddPieces {
+        /// Id of the export.
+        id: String,
+        /// The pieces.
+        pieces: Vec<exports::Piece>,
+        /// All up to this position is in pieces.
+        reached: i64,
+    },
+    /// An export is done, failed, or wanted no longer.
+    EndExport {
+        /// Id of the export.
+        id: String,
+        /// What has become of it.
+        status: exports::ExportStatus,
+        /// Why it failed, without PHI.
+        error: Option<String>,
+        /// When its files are taken away, RFC 3339; none: as it was.
+        expires_at: Option<String>,
+    },
+    /// Takes away so many pieces of an export, and the export itself with the last of them.
+    TakeAwayExport {
+        /// Id of the export.
+        id: String,
+        /// At most.
+        pieces: u64,
     },
     /// Writes the present state of a referral.
     PutReferral(referrals::Referral),

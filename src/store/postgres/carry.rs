@@ -133,6 +133,23 @@ const TABLES: &[Table] = &[
         )
     },
     Table {
+        sealed: &[sealed("asked", 2, 12, &[0])],
+        ..table(
+            "export",
+            "id, owner, asked, moment, status, reached, resources, error, created_at, expires_at, lease, lease_until",
+            "SELECT id, owner, asked, moment, status, reached, resources, error, created_at, expires_at, lease, lease_until,
+         asked_key FROM export",
+        )
+    },
+    Table {
+        sealed: &[sealed("bytes", 8, 9, &[0, 1])],
+        ..table(
+            "export_piece",
+            "export, piece, file, number, resources, length, crc, stored, bytes",
+            "SELECT export, piece, file, number, resources, length, crc, stored, bytes, bytes_key FROM export_piece",
+        )
+    },
+    Table {
         sealed: &[sealed("package", 10, 14, &[0]), sealed("outcome", 11, 15, &[0])],
         ..table(
             "referral",

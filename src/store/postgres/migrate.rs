@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../schemas/postgres/0001_initial.sql"),
     include_str!("../../../schemas/postgres/0002_clients.sql"),
     include_str!("../../../schemas/postgres/0003_requests.sql"),
+    include_str!("../../../schemas/postgres/0004_exports.sql"),
 ];
 
 /// The schema version this release writes.

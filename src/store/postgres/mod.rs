@@ -10,6 +10,7 @@ mod cohorts;
 mod connect;
 mod connection;
 mod deliveries;
+mod exports;
 mod filings;
 mod history;
 mod index;

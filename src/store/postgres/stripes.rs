@@ -77,6 +77,8 @@ fn expected(stripes: &mut Vec<i64>, expect: &Expect) {
         Expect::InviteOpen { secret_sha256 } => lock(stripes, "invite", &[secret_sha256]),
         Expect::LeaseHeld { message_id, .. } => lock(stripes, "delivery", &[message_id]),
         Expect::FilingFree { id, .. } | Expect::FilingLeased { id, .. } => lock(stripes, "filing", &[id]),
+        Expect::ExportsBelow { owner, .. } => lock(stripes, "exports", &[owner]),
+        Expect::ExportFree { id, .. } | Expect::ExportLeased { id, .. } => lock(stripes, "export", &[id]),
         Expect::LinkUnused { secret_sha256 } => lock(stripes, "link", &[secret_sha256]),
     }
 }
@@ -141,6 +143,15 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
         | Change::GiveUpFiling { id, .. } => lock(stripes, "filing", &[id]),
         Change::Seen(seen) => lock(stripes, "seen", &[&seen.peer, &seen.message_id]),
         Change::UseToken { peer, jti, .. } => lock(stripes, "token", &[peer, jti]),
+        Change::StartExport(export) => {
+            lock(stripes, "exports", &[&export.owner]);
+            // A fence: whoever writes a resource meanwhile is waited for, and whoever does so later sees it.
+            lock(stripes, "referred", &["", INDEX]);
+        }
+        Change::LeaseExport { id, .. }
+        | Change::AddPieces { id, .. }
+        | Change::EndExport { id, .. }
+        | Change::TakeAwayExport { id, .. } => lock(stripes, "export", &[id]),
         Change::PutReferral(referral) => lock(stripes, "referral", &[&referral.id]),
         Change::MoveReferral { id, .. } => lock(stripes, "referral", &[id]),
         Change::ReferralEvent(event) => lock(stripes, "referral", &[&event.referral]),

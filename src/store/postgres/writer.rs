@@ -16,9 +16,9 @@ use super::connection::{Batch, Connection, Failure};
 use super::numbers::Numbers;
 use super::records::Writes;
 use super::stripes;
-use super::value::{Value, values};
+use super::value::{Value, get, values};
 use crate::store::losses::LossKey;
-use crate::store::{Change, Changes, CommitError, Expect, StoreError};
+use crate::store::{Change, Changes, CommitError, Expect, StoreError, exports};
 
 /// Acts gathered into one transaction at most.
 const GROUP: usize = 128;
@@ -206,11 +206,14 @@ fn within(
     begin.add("INSERT INTO commit_mark (mark) VALUES ($1) ON CONFLICT DO NOTHING RETURNING mark", values![mark]);
     begin.add("DELETE FROM commit_mark WHERE mark = $1", values![left]);
     begin.add(stripes::LOCK, [Value::Number(stripes::SPACE), locks]);
-    if connection.all(&begin)?.get(1).is_none_or(Vec::is_empty) {
+    begin.add(super::exports::FENCE, []);
+    let begun = connection.all(&begin)?;
+    if begun.get(1).is_none_or(Vec::is_empty) {
         return Ok(None);
     }
+    let fence = begun.get(4).and_then(|rows| rows.first()).map(|row| get(row, 0)).transpose()?.flatten();
     numbers.learn(connection, &super::records::named(group.iter().flat_map(|changes| &changes.changes)))?;
-    let mut writing = Writing { chain, numbers, end: None, losses: BTreeMap::new() };
+    let mut writing = Writing { chain, numbers, end: None, fence, losses: BTreeMap::new() };
     let mut results = Vec::with_capacity(group.len());
     for changes in group {
         results.push(writing.apply(connection, changes)?);
@@ -224,6 +227,8 @@ struct Writing<'a> {
     chain: &'a str,
     numbers: &'a mut Numbers,
     end: Option<End>,
+    /// The greatest moment of an export.
+    fence: Option<String>,
     /// What the acts of a group add to the totals of losses: messages that come together have most of their fields in
     /// common, so the group writes each total once.
     losses: BTreeMap<LossKey, u64>,
@@ -241,6 +246,13 @@ impl Writing<'_> {
             if !holds {
                 return Ok(Err(CommitError::Unexpected(expect.clone())));
             }
+        }
+        if let Some(fence) = &self.fence
+            && let Some((kind, id)) = changes.changes.iter().find_map(|change| exports::late(change, fence))
+        {
+            std::thread::sleep(exports::LATE);
+            let late = Expect::ResourceVersion { kind: kind.to_owned(), id: id.to_owned(), version: None };
+            return Ok(Err(CommitError::Unexpected(late)));
         }
         let before = super::records::before(connection, self.numbers, &changes.changes)?;
         let mut writes = Writes::of(&before);
@@ -308,6 +320,17 @@ impl Writing<'_> {
             Change::GiveUpFiling { id, error, answer } => super::filings::give_up(batch, id, error, answer),
             Change::Seen(seen) => super::deliveries::put_seen(batch, seen),
             Change::UseToken { peer, jti, expires_at } => super::deliveries::use_token(batch, peer, jti, expires_at),
+            Change::StartExport(export) => {
+                // What stands behind it in this group is behind its fence, too.
+                self.fence = std::mem::take(&mut self.fence).max(Some(export.moment.clone()));
+                super::exports::start(batch, export);
+            }
+            Change::LeaseExport { id, lease, until } => super::exports::lease(batch, id, lease, until),
+            Change::AddPieces { id, pieces, reached } => super::exports::add_pieces(batch, id, pieces, *reached),
+            Change::EndExport { id, status, error, expires_at } => {
+                super::exports::end(batch, id, *status, error, expires_at);
+            }
+            Change::TakeAwayExport { id, pieces } => super::exports::take_away(batch, id, *pieces),
             Change::PutReferral(referral) => super::referrals::put(batch, referral),
             Change::MoveReferral { id, from, to, at } => super::referrals::move_from(batch, id, from, to, at),
             Change::ReferralEvent(event) => super::referrals::add_event(batch, event),
@@ -349,6 +372,9 @@ fn holds(connection: &mut Connection, expect: &Expect) -> Result<bool, Failure> 
         Expect::LeaseHeld { message_id, lease } => super::deliveries::lease_held(connection, message_id, lease),
         Expect::FilingFree { id, now } => super::filings::is_free(connection, id, now),
         Expect::FilingLeased { id, lease } => super::filings::lease_held(connection, id, lease),
+        Expect::ExportsBelow { owner, most } => super::exports::is_below(connection, owner, *most),
+        Expect::ExportFree { id, now } => super::exports::is_free(connection, id, now),
+        Expect::ExportLeased { id, lease } => super::exports::lease_held(connection, id, lease),
         Expect::LinkUnused { secret_sha256 } => super::access::link_unused(connection, secret_sha256),
     }
 }

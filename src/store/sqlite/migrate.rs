@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     sql(include_str!("../../../schemas/sqlite/0007_sealing.sql")),
     sql(include_str!("../../../schemas/sqlite/0008_postings.sql")),
     sql(include_str!("../../../schemas/sqlite/0009_clients.sql")),
+    sql(include_str!("../../../schemas/sqlite/0010_exports.sql")),
 ];
 
 /// The schema version of the file (`PRAGMA user_version`).

@@ -5,6 +5,7 @@ mod access;
 mod audit;
 mod cohorts;
 mod deliveries;
+mod exports;
 mod faults;
 mod filings;
 mod history;

@@ -26,6 +26,8 @@ const COLUMNS: &[Column] = &[
     column("delivery", "message_id", "body", "body_key"),
     Column { table: "seen_message", row: ["peer", "message_id"], value: "body", key: "body_key" },
     column("filing", "id", "body", "body_key"),
+    column("export", "id", "asked", "asked_key"),
+    Column { table: "export_piece", row: ["export", "piece"], value: "bytes", key: "bytes_key" },
     column("referral", "id", "package", "package_key"),
     column("referral", "id", "outcome", "outcome_key"),
 ];

@@ -14,7 +14,7 @@ use super::postings::Postings;
 use super::seals::Seals;
 use crate::store::losses::LossKey;
 use crate::store::sealing::Ring;
-use crate::store::{Change, Changes, CommitError, Condition, Expect, StoreError, deliveries as rows};
+use crate::store::{Change, Changes, CommitError, Condition, Expect, StoreError, deliveries as rows, exports};
 
 /// Acts gathered into one transaction at most.
 const GROUP: usize = 128;
@@ -216,6 +216,9 @@ fn apply<'a>(
             return Ok(Err(CommitError::Unexpected(expect.clone())));
         }
     }
+    if let Some(late) = late(connection, &changes.changes)? {
+        return Ok(Err(CommitError::Unexpected(late)));
+    }
     for change in &changes.changes {
         if let Change::CountLosses(counts) = change {
             for (key, seen) in counts {
@@ -229,6 +232,19 @@ fn apply<'a>(
         }
     }
     Ok(Ok(()))
+}
+
+/// What is written too late for the fence of an export: it is to be resolved again, and gets another stamp.
+fn late(connection: &Connection, changes: &[Change]) -> rusqlite::Result<Option<Expect>> {
+    if !changes.iter().any(|change| matches!(change, Change::PutResource(_) | Change::DeleteResource { .. })) {
+        return Ok(None);
+    }
+    let Some(fence) = super::exports::fence(connection)? else { return Ok(None) };
+    let late = changes.iter().find_map(|change| exports::late(change, &fence));
+    Ok(late.map(|(kind, id)| {
+        std::thread::sleep(exports::LATE);
+        Expect::ResourceVersion { kind: kind.to_owned(), id: id.to_owned(), version: None }
+    }))
 }
 
 fn holds(
@@ -256,6 +272,9 @@ fn holds(
         Expect::LeaseHeld { message_id, lease } => super::deliveries::lease_held(connection, message_id, lease),
         Expect::FilingFree { id, now } => super::filings::is_free(connection, id, now),
         Expect::FilingLeased { id, lease } => super::filings::lease_held(connection, id, lease),
+        Expect::ExportsBelow { owner, most } => super::exports::is_below(connection, owner, *most),
+        Expect::ExportFree { id, now } => super::exports::is_free(connection, id, now),
+        Expect::ExportLeased { id, lease } => super::exports::lease_held(connection, id, lease),
         Expect::LinkUnused { secret_sha256 } => super::access::link_unused(connection, secret_sha256),
     }
 }
@@ -300,6 +319,15 @@ fn write<'a>(
         Change::GiveUpFiling { id, error, answer } => super::filings::give_up(connection, id, error, answer.as_deref()),
         Change::Seen(seen) => super::deliveries::put_seen(connection, seals, seen),
         Change::UseToken { peer, jti, expires_at } => super::deliveries::use_token(connection, peer, jti, expires_at),
+        Change::StartExport(export) => super::exports::start(connection, seals, export),
+        Change::LeaseExport { id, lease, until } => super::exports::lease(connection, id, lease, until),
+        Change::AddPieces { id, pieces, reached } => {
+            super::exports::add_pieces(connection, seals, id, pieces, *reached)
+        }
+        Change::EndExport { id, status, error, expires_at } => {
+            super::exports::end(connection, id, *status, error.as_deref(), expires_at.as_deref())
+        }
+        Change::TakeAwayExport { id, pieces } => super::exports::take_away(connection, id, *pieces),
         Change::PutReferral(referral) => super::referrals::put(connection, seals, referral),
         Change::MoveReferral { id, from, to, at } => super::referrals::move_from(connection, id, from, to, at),
         Change::ReferralEvent(event) => super::referrals::add_event(connection, event),
