@@ -41,6 +41,8 @@ pub enum Kind {
     UnsupportedMediaType,
     /// Readable, but breaks a rule of FHIR or of the exchange (422).
     Unprocessable,
+    /// As many of these as this caller may have at once are there already (429).
+    TooMany,
     /// Not built, or not enabled here (501).
     NotSupported,
     /// The partner answered wrongly or not at all (502).

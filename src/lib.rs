@@ -22,6 +22,8 @@ pub mod filing;
 pub mod referral;
 // a trial asks
 pub mod cohort;
+// the record leaves as files
+pub mod exports;
 // between nodes
 pub mod exchange;
 pub mod wire;

@@ -17,6 +17,7 @@ use crate::exchange::endpoints::OutsideUrl;
 use crate::exchange::identity::{self, Identity};
 use crate::exchange::transport::Https;
 use crate::exchange::{Institution, deliver};
+use crate::exports;
 use crate::fault::{Classified, Kind};
 use crate::filing;
 use crate::harmonise;
@@ -243,6 +244,8 @@ impl Node {
         }
         let filing = filing::worker::run(node.parts.here.clone(), stop.clone());
         node.run("the filing into local systems", filing);
+        let exports = exports::worker::run(node.parts.here.clone(), config.fhir.export_hours, stop.clone());
+        node.run("the exports", exports);
         let store = node.parts.here.store.clone();
         node.run("the disk of the database", care::watch_disk(store.clone(), stop.clone()));
         node.run("the care of the store", care::run(store, stop.clone()));

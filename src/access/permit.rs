@@ -25,6 +25,10 @@ pub enum Permission {
     ReadRecord,
     /// Write the record by the FHIR API.
     WriteRecord,
+    /// Take the record out as files, and fetch one's own.
+    ExportRecord,
+    /// Follow, fetch and cancel what others export.
+    OverseeExports,
 }
 
 /// Who may do what. A permission without a row, or a role outside its row, is refused.
@@ -38,11 +42,13 @@ const TABLE: &[(Permission, &[Role])] = &[
     (Permission::AskCohorts, &[Role::Researcher]),
     (Permission::ReadRecord, &[Role::Clinician, Role::System]),
     (Permission::WriteRecord, &[Role::System]),
+    (Permission::ExportRecord, &[Role::System]),
+    (Permission::OverseeExports, &[Role::It]),
 ];
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadReferrals,
         Self::SendReferrals,
         Self::AnswerReferrals,
@@ -52,6 +58,8 @@ impl Permission {
         Self::AskCohorts,
         Self::ReadRecord,
         Self::WriteRecord,
+        Self::ExportRecord,
+        Self::OverseeExports,
     ];
 
     /// As said in refusals and the audit trail.
@@ -66,6 +74,8 @@ impl Permission {
             Self::AskCohorts => "ask cohort questions",
             Self::ReadRecord => "read the record",
             Self::WriteRecord => "write the record",
+            Self::ExportRecord => "export the record",
+            Self::OverseeExports => "oversee exports",
         }
     }
 }
@@ -91,7 +101,7 @@ mod tests {
     use super::*;
 
     /// One line per permission; columns are clinician, researcher, it, system.
-    const EXPECTED: [(Permission, [bool; 4]); 9] = [
+    const EXPECTED: [(Permission, [bool; 4]); 11] = [
         (Permission::ReadReferrals, [true, false, false, false]),
         (Permission::SendReferrals, [true, false, false, false]),
         (Permission::AnswerReferrals, [true, false, false, false]),
@@ -101,6 +111,8 @@ mod tests {
         (Permission::AskCohorts, [false, true, false, false]),
         (Permission::ReadRecord, [true, false, false, true]),
         (Permission::WriteRecord, [false, false, false, true]),
+        (Permission::ExportRecord, [false, false, false, true]),
+        (Permission::OverseeExports, [false, false, true, false]),
     ];
 
     #[test]

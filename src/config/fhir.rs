@@ -10,10 +10,14 @@ pub struct FhirConfig {
     pub create_on_update: bool,
     /// What other resources refer to is not deleted. Otherwise their references lead nowhere afterwards.
     pub keep_referred: bool,
+    /// Hours for which the files of an export stay; then they are taken away.
+    pub export_hours: u64,
+    /// Exports that one client may have under way at once.
+    pub exports_at_once: u64,
 }
 
 impl Default for FhirConfig {
     fn default() -> Self {
-        Self { create_on_update: true, keep_referred: true }
+        Self { create_on_update: true, keep_referred: true, export_hours: 24, exports_at_once: 4 }
     }
 }

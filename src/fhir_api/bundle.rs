@@ -252,7 +252,7 @@ fn request(outer: &HeaderMap, entry: &Value) -> Result<Request<Body>, Problem> {
             request = request.header(header, escaped(value, b" \""));
         }
     }
-    if let Some(time) = text("ifModifiedSince").and_then(super::headers::last_modified) {
+    if let Some(time) = text("ifModifiedSince").and_then(super::headers::http_time) {
         request = request.header(header::IF_MODIFIED_SINCE, time);
     }
     if !content_type.is_empty() {

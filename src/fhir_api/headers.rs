@@ -29,6 +29,16 @@ pub(super) fn preferred(headers: &HeaderMap) -> Option<Return> {
     })
 }
 
+/// `Prefer: handling=lenient`; strict otherwise.
+pub(super) fn is_lenient(headers: &HeaderMap) -> bool {
+    preferences(headers).any(|(name, value)| name == "handling" && value == "lenient")
+}
+
+/// `Prefer: respond-async` (RFC 7240 4.1).
+pub(super) fn is_asynchronous(headers: &HeaderMap) -> bool {
+    preferences(headers).any(|(name, _)| name == "respond-async")
+}
+
 /// Names and values of `Prefer` (RFC 7240), in lower case.
 fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
     let texts = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
@@ -78,10 +88,10 @@ fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
-/// The time of an update as an HTTP date.
-pub(super) fn last_modified(updated: &str) -> Option<HeaderValue> {
-    let updated: Timestamp = updated.parse().ok()?;
-    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&updated).ok()?;
+/// A time of the store as an HTTP date.
+pub(super) fn http_time(at: &str) -> Option<HeaderValue> {
+    let at: Timestamp = at.parse().ok()?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
     HeaderValue::from_str(&text).ok()
 }
 
@@ -142,6 +152,6 @@ mod tests {
         let both = [("if-none-match", "W/\"2\""), ("if-modified-since", "Tue, 24 Nov 2026 10:00:00 GMT")];
         assert!(!known(&both), "the tag decides");
         assert!(!known(&[]));
-        assert_eq!(last_modified(&stored.last_updated).unwrap(), "Tue, 24 Nov 2026 10:00:00 GMT");
+        assert_eq!(http_time(&stored.last_updated).unwrap(), "Tue, 24 Nov 2026 10:00:00 GMT");
     }
 }

@@ -17,6 +17,8 @@ use crate::server::problem::Problem;
 /// Interactions of each type.
 const OF_TYPE: [&str; 9] =
     ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
+/// What a server of bulk data is held to.
+const BULK_DATA: &str = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data";
 /// Interactions of the whole.
 const OF_SYSTEM: [&str; 3] = ["transaction", "batch", "history-system"];
 
@@ -41,6 +43,9 @@ pub(super) async fn capabilities(State(api): State<Api>, RawQuery(query): RawQue
     });
     if !is_summary {
         rest["interaction"] = coded(&OF_SYSTEM);
+        let of_system = operations::OF_SYSTEM.iter();
+        rest["operation"] =
+            of_system.map(|(name, definition)| json!({"name": name, "definition": definition})).collect();
     }
     let mut statement = json!({"resourceType": "CapabilityStatement"});
     if is_summary {
@@ -51,6 +56,7 @@ pub(super) async fn capabilities(State(api): State<Api>, RawQuery(query): RawQue
         ("status", json!("active")),
         ("date", json!(api.here.now())),
         ("kind", json!("instance")),
+        ("instantiates", json!([BULK_DATA])),
         ("software", json!({"name": "Watari", "version": env!("CARGO_PKG_VERSION")})),
         ("implementation", json!({"description": api.here.config.name.en})),
         ("fhirVersion", json!("4.0.1")),

@@ -7,6 +7,7 @@ mod code_maps;
 mod conditions;
 mod create;
 mod delete;
+mod export;
 mod guard;
 mod headers;
 mod history;
@@ -90,6 +91,7 @@ pub fn router(here: Institution, fhir: FhirConfig) -> Router {
 fn interactions(api: Api) -> Router {
     Router::new()
         .merge(operations::routes())
+        .merge(export::routes())
         .route("/metadata", get(metadata::capabilities).fallback(only("GET, HEAD")))
         .route("/_history", get(history::of_system).fallback(only("GET, HEAD")))
         .route(

@@ -5,6 +5,7 @@ use axum::http::Method;
 use base64::Engine as _;
 use serde_json::Value;
 
+use super::export;
 use crate::access::scope::Act;
 use crate::fhir::{bundle, structure};
 use crate::records::parameters;
@@ -49,6 +50,8 @@ pub(super) fn of(method: &Method, path: &str, pairs: &Pairs) -> Vec<Need> {
         [kind] if !kind.starts_with(['$', '_']) => of_type(method, kind),
         [kind, "_search"] if method == Method::POST => vec![search(kind)],
         [kind, "_history"] if is_read => vec![need(Act::Search, Some(kind))],
+        // Whose it is decides there, and its beginning has asked for all that it holds.
+        ["_export", ..] => return Vec::new(),
         [_, "$export"] | [_, _, "$export"] => each(Act::Search, named_types(pairs)),
         // That the patient is there is told whatever types are asked for.
         [kind, id, "$everything"] => {
@@ -74,6 +77,11 @@ pub(super) fn of(method: &Method, path: &str, pairs: &Pairs) -> Vec<Need> {
     if matches!(segments.last(), Some(&("$everything" | "$export"))) {
         let searched = needs.clone().into_iter().filter(|one| one.act == Act::Search);
         needs.extend(searched.map(|one| Need { act: Act::Read, ..one }));
+    }
+    if segments.last() == Some(&"$export") {
+        let filters = pairs.iter().filter(|(name, _)| name == "_typeFilter");
+        let filters = export::filters_in(filters.map(|(_, value)| value.as_str())).unwrap_or_default();
+        needs.extend(filters.iter().flat_map(|(kind, query)| condition(Some(kind), query)));
     }
     let searched = searched_type(&segments);
     needs.extend(pairs.iter().flat_map(|(name, value)| of_parameter(searched, name, value)));
@@ -389,6 +397,13 @@ mod tests {
             ("POST", "/Patient/1/$validate", "read Patient"),
             ("GET", "/$export?_type=Patient", "search Patient, read Patient"),
             ("GET", "/Group/1/$export", "search *, read *"),
+            (
+                "GET",
+                "/Patient/$export?_type=Observation&_typeFilter=Observation%3Fsubject:Patient.name%3Dx",
+                "search Observation, read Observation, search Observation, search Patient",
+            ),
+            ("GET", "/_export/1", ""),
+            ("GET", "/_export/1/Patient.ndjson", ""),
             ("GET", "/Patient/1/$summary", "read *, search *"),
             ("POST", "/Patient/$validate", "read Patient"),
             ("GET", "/$anything", "read *, search *"),

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::headers::{Return, last_modified, preferred};
+use super::headers::{Return, http_time, preferred};
 use crate::fault::Kind;
 use crate::fhir::outcome;
 use crate::server::problem::{FHIR_JSON, Problem};
@@ -60,7 +60,7 @@ fn version_headers(headers: &mut HeaderMap, version: u64, updated: &str) {
     if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{version}\"")) {
         headers.insert(header::ETAG, tag);
     }
-    if let Some(time) = last_modified(updated) {
+    if let Some(time) = http_time(updated) {
         headers.insert(header::LAST_MODIFIED, time);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

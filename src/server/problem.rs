@@ -127,6 +127,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::NotSupported => StatusCode::NOT_IMPLEMENTED,
         Kind::PeerFailed => StatusCode::BAD_GATEWAY,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -146,6 +147,7 @@ pub fn issue_type(kind: Kind) -> &'static str {
         Kind::TooLarge => "too-long",
         Kind::UnsupportedMediaType | Kind::NotSupported | Kind::NotAllowed | Kind::NotAcceptable => "not-supported",
         Kind::Unprocessable => "business-rule",
+        Kind::TooMany => "throttled",
         Kind::PeerFailed | Kind::Unavailable => "transient",
         Kind::Configuration | Kind::Internal => "exception",
     }

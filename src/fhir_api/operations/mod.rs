@@ -9,7 +9,7 @@ mod parameters;
 mod summary;
 mod translate;
 
-pub(super) use parameters::of_resource;
+pub(super) use parameters::{Asked, of_resource};
 
 use axum::Router;
 use axum::routing::get;
@@ -25,10 +25,16 @@ pub(super) const SERVED: &[(&str, &str, &str)] = &[
     ("CodeSystem", "lookup", "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
     ("Composition", "document", "http://hl7.org/fhir/OperationDefinition/Composition-document"),
     ("ConceptMap", "translate", "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
+    ("Group", "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"),
     ("Patient", "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"),
+    ("Patient", "export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"),
     ("Patient", "summary", "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"),
     ("ValueSet", "expand", "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
 ];
+
+/// Name and definition of each operation of the whole.
+pub(super) const OF_SYSTEM: &[(&str, &str)] =
+    &[("export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export")];
 
 /// The addresses of the operations.
 pub(super) fn routes() -> Router<Api> {

@@ -12,7 +12,7 @@ use crate::server::problem::Problem;
 
 /// Names and values, in order. Values of a Parameters resource that are no primitives stay JSON.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked(Vec<(String, Value)>);
+pub(in super::super) struct Asked(Vec<(String, Value)>);
 
 impl<S: Send + Sync> FromRequest<S> for Asked {
     type Rejection = Problem;
@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 }
 
 /// Names and values of a Parameters resource.
-pub(in crate::fhir_api) fn of_resource(mut body: Value) -> Result<Vec<(String, Value)>, Problem> {
+pub(in super::super) fn of_resource(mut body: Value) -> Result<Vec<(String, Value)>, Problem> {
     if fhir::resource_type(&body) != Some("Parameters") {
         return Err(Problem::new(Kind::Malformed, "an operation takes a Parameters resource").at("resourceType"));
     }
@@ -62,13 +62,23 @@ impl Asked {
         }
     }
 
+    /// The names, in order.
+    pub(in super::super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// All texts of a name.
+    pub(in super::super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).filter_map(|(_, value)| value.as_str())
+    }
+
     /// A value as it came.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     /// A primitive as text.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(in super::super) fn text(&self, name: &str) -> Option<String> {
         match self.value(name)? {
             Value::String(text) => Some(text.clone()),
             Value::Object(_) | Value::Array(_) | Value::Null => None,
@@ -86,9 +96,8 @@ impl Asked {
     }
 
     /// All values of a name, and what stands between commas in them.
-    pub(super) fn listed(&self, name: &str) -> Vec<String> {
-        let texts = self.0.iter().filter(|(known, _)| known == name).filter_map(|(_, value)| value.as_str());
-        texts.flat_map(|text| text.split(',')).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    pub(in super::super) fn listed(&self, name: &str) -> Vec<String> {
+        self.all(name).flat_map(|text| text.split(',')).filter(|text| !text.is_empty()).map(str::to_owned).collect()
     }
 
     /// The parameters that are texts, for a link to a further page.

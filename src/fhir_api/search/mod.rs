@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::code_maps::{CONCEPT_MAP, CodeMaps};
+use super::headers::is_lenient;
 use super::{known_type, value_response};
 use crate::access::Staff;
 use crate::access::permit::{Permission, check};
@@ -249,12 +250,6 @@ fn links(asked: &Asked, query: &Query, place: &Place, next: Option<Place>, key: 
         links.push(json!({"relation": "next", "url": key.link(&path, &next)}));
     }
     Value::Array(links)
-}
-
-/// `Prefer: handling=lenient`; strict otherwise.
-fn is_lenient(headers: &HeaderMap) -> bool {
-    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split([',', ';'])).any(|one| one.trim().eq_ignore_ascii_case("handling=lenient"))
 }
 
 /// The form of a posted search.

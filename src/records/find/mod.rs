@@ -91,7 +91,7 @@ pub fn search(view: &dyn View, search: &Search) -> Result<Found, FindError> {
 }
 
 /// Positions of all resources of a type that meet the criteria, ascending.
-fn positions(view: &dyn View, kind: &str, criteria: &[Criterion]) -> Result<Vec<i64>, FindError> {
+pub fn positions(view: &dyn View, kind: &str, criteria: &[Criterion]) -> Result<Vec<i64>, FindError> {
     let Some(finding) = Finding::of(view, kind, criteria)? else { return Ok(Vec::new()) };
     let mut candidates = candidates::gather(view, finding.kind, &finding.criteria)?;
     candidates.sort_unstable();
