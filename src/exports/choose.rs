@@ -91,12 +91,7 @@ fn may_leave(_held: &Held<'_>) -> bool {
 }
 
 /// What must be found out at the beginning, as pieces: parts of the selection, what was deleted, and what is to be said.
-pub(super) fn prepare(
-    view: &dyn View,
-    export: &Export,
-    asked: &Asked,
-    base: &str,
-) -> Result<Vec<Piece>, ExportError> {
+pub(super) fn prepare(view: &dyn View, export: &Export, asked: &Asked, base: &str) -> Result<Vec<Piece>, ExportError> {
     let mut pieces = Vec::new();
     let mut found: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for filter in &asked.filters {
@@ -250,7 +245,8 @@ mod tests {
 
     #[test]
     fn patients_of_a_group_are_its_present_members() {
-        let member = |reference: &str, inactive: bool| json!({"entity": {"reference": reference}, "inactive": inactive});
+        let member =
+            |reference: &str, inactive: bool| json!({"entity": {"reference": reference}, "inactive": inactive});
         let group = json!({"member": [
             member("Patient/a", false), member("Patient/b", true), member("Practitioner/c", false),
             {"entity": {"reference": "Patient/d/_history/2"}}, {"entity": {"display": "no one"}}]});

@@ -79,20 +79,9 @@ struct Step {
     reached: i64,
 }
 
-fn read(
-    here: &Institution,
-    export: &Export,
-    asked: &Asked,
-    choice: &Choice,
-    behind: i64,
-) -> Result<Step, ExportError> {
-    let as_of = AsOf {
-        behind,
-        moment: &export.moment,
-        since: asked.since.as_deref(),
-        kinds: &asked.kinds,
-        at_most: MOST,
-    };
+fn read(here: &Institution, export: &Export, asked: &Asked, choice: &Choice, behind: i64) -> Result<Step, ExportError> {
+    let as_of =
+        AsOf { behind, moment: &export.moment, since: asked.since.as_deref(), kinds: &asked.kinds, at_most: MOST };
     let (mut open, mut full, mut bytes) = (BTreeMap::<String, Lines>::new(), Vec::new(), 0);
     let reached = here.store.view(|view| {
         view.each_as_of(&as_of, &mut |held| {

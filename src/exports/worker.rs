@@ -46,7 +46,8 @@ pub async fn run(here: Institution, hours: u64, shutdown: watch::Receiver<bool>)
 /// Does what is there to do; whether there was something.
 fn look(here: &Institution, hours: u64, shutdown: &watch::Receiver<bool>) -> Result<bool, StoreError> {
     let now = here.now();
-    let (due, over) = here.store.view(|view| Ok::<_, StoreError>((view.exports_due(&now, 1)?, view.exports_over(&now, OVER)?)))?;
+    let (due, over) =
+        here.store.view(|view| Ok::<_, StoreError>((view.exports_due(&now, 1)?, view.exports_over(&now, OVER)?)))?;
     for id in &over {
         let change = Change::TakeAwayExport { id: id.clone(), pieces: PIECES };
         here.store.commit(Changes::new().with(change)).map_err(|error| StoreError::Database(error.to_string()))?;

@@ -59,6 +59,7 @@ fn parameters(path: &str) -> Vec<Value> {
             let schema = match name {
                 "type" => json!({"enum": structure::types()}),
                 "id" | "secret" | "sha256" => json!({"type": "string", "pattern": "^[A-Za-z0-9\\-.]{1,64}$"}),
+                "file" => json!({"type": "string", "pattern": "^[A-Za-z]{1,64}\\.ndjson$"}),
                 "version" => json!({"type": "string", "pattern": "^[1-9][0-9]{0,8}$"}),
                 _ => json!({"type": "string", "pattern": "^[a-z-]{1,32}$"}),
             };
@@ -178,6 +179,22 @@ fn of_fhir() -> Vec<(String, Methods)> {
     let operation = |summary: &str, parameters: &[Value]| {
         vec![("get", read(summary, parameters)), ("post", write(summary, &["200"]))]
     };
+    let export =
+        query(&[("_type", "string"), ("_since", "string"), ("_typeFilter", "string"), ("_outputFormat", "string")]);
+    let begin = |summary: &str, parameters: &[Value]| {
+        let one = |body| {
+            let mut one = fhir(summary, &["202"], body, parameters);
+            one["responses"]["429"] = json!({"$ref": "#/components/responses/Refused"});
+            one
+        };
+        vec![("get", one(None)), ("post", one(Some("application/fhir+json")))]
+    };
+    let mut followed = fhir("how far an export is; its manifest, when it is done", &["200", "202"], None, &[]);
+    followed["responses"]["200"] =
+        json!({"description": "The manifest", "content": {"application/json": {"schema": {"type": "object"}}}});
+    let mut lines = fhir("a file of an export", &["200"], None, &[]);
+    lines["responses"]["200"] =
+        json!({"description": "Resources, one on a line", "content": {"application/fhir+ndjson": {}}});
     let mut metadata = read("What is served, type by type", &query(&[("_summary", "string")]));
     metadata["security"] = json!([]);
     let mut condition = search.clone();
@@ -223,6 +240,11 @@ fn of_fhir() -> Vec<(String, Methods)> {
         ("/ValueSet/$expand", operation("the codes of a value set by its url", &expand)),
         ("/ValueSet/{id}/$expand", operation("the codes of a value set", &expand)),
         ("/CodeSystem/$lookup", operation("what is known of a code", &lookup)),
+        ("/$export", begin("an export of everything, begun", &export)),
+        ("/Patient/$export", begin("an export of all patients, begun", &export)),
+        ("/Group/{id}/$export", begin("an export of the patients of a group, begun", &export)),
+        ("/_export/{id}", vec![("get", followed), ("delete", fhir("the end of an export", &["202"], None, &[]))]),
+        ("/_export/{id}/{file}", vec![("get", lines)]),
         ("/{type}/$validate", vec![("post", write("whether a resource is valid, and by which profiles", &["200"]))]),
         ("/{type}/{id}/$validate", vec![("post", write("whether an update or deletion would be valid", &["200"]))]),
         ("/{type}/{id}/{within}", vec![("get", read("search within a compartment", &search))]),

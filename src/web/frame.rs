@@ -263,11 +263,9 @@ fn problem_key(kind: Kind) -> &'static str {
         Kind::Forbidden => "forbidden",
         Kind::NotFound | Kind::Gone => "not-found",
         Kind::Conflict | Kind::PreconditionFailed => "conflict",
-        Kind::Malformed
-        | Kind::TooLarge
-        | Kind::UnsupportedMediaType
-        | Kind::Unprocessable
-        | Kind::TooMany => "refused",
+        Kind::Malformed | Kind::TooLarge | Kind::UnsupportedMediaType | Kind::Unprocessable | Kind::TooMany => {
+            "refused"
+        }
         Kind::NotSupported | Kind::NotAllowed | Kind::NotAcceptable => "not-supported",
         Kind::PeerFailed => "peer",
         Kind::Unavailable | Kind::Configuration | Kind::Internal => "failed",

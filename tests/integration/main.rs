@@ -33,6 +33,7 @@ mod fhir_api;
 mod fhir_bundles;
 mod fhir_client;
 mod fhir_deletions_and_feeds;
+mod fhir_export;
 mod fhir_operations;
 mod fhir_versions;
 mod filing;

@@ -36,7 +36,7 @@ fn routed() -> BTreeSet<String> {
     ] {
         all.extend(read(name));
     }
-    for name in ["fhir_api/mod.rs", "fhir_api/operations/mod.rs"] {
+    for name in ["fhir_api/mod.rs", "fhir_api/operations/mod.rs", "fhir_api/export/mod.rs"] {
         all.extend(read(name).into_iter().map(|path| match path.as_str() {
             "/" => "/fhir".to_owned(),
             "/fhir/" => path,
@@ -66,6 +66,7 @@ async fn the_description_names_every_address_and_each_answers() {
             .replace("{version}", "1")
             .replace("{id}", "x")
             .replace("{act}", "accept")
+            .replace("{file}", "Patient.ndjson")
             .replace("{secret}", "x")
             .replace("{sha256}", "x");
         for (method, operation) in operations.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {

@@ -103,8 +103,7 @@ impl Lines {
 
     /// Reads a piece on a thread that may wait.
     fn read(&self, piece: PieceSize) -> JoinHandle<Result<Bytes, StoreError>> {
-        let (store, export, file, is_gzip) =
-            (self.store.clone(), self.export.clone(), self.file.clone(), self.is_gzip);
+        let (store, export, file, is_gzip) = (self.store.clone(), self.export.clone(), self.file.clone(), self.is_gzip);
         tokio::task::spawn_blocking(move || {
             let gone = || StoreError::Database("the export was taken away while a file of it was sent".to_owned());
             let bytes = store.view(|view| view.export_piece(&export, &file, piece.number))?.ok_or_else(gone)?;
@@ -121,10 +120,7 @@ impl HttpBody for Lines {
     type Data = Bytes;
     type Error = Unread;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Unread>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unread>>> {
         let bytes = if let Some(head) = self.head.take() {
             head
         } else {

@@ -16,8 +16,8 @@ use super::headers::{is_asynchronous, is_lenient};
 use super::operations::Asked as Parameters;
 use super::respond::value_response;
 use super::{Api, only};
-use crate::access::permit::{Permission, allows, check};
 use crate::access::Staff;
+use crate::access::permit::{Permission, allows, check};
 use crate::exports::{Asked, Filter, Level, start};
 use crate::fault::Kind;
 use crate::fhir::{dates, outcome, structure};
@@ -106,9 +106,8 @@ async fn kick_off(
     let asked = read(api, base, from, level, asked)?;
     let (here, owner, policy) = (api.here.clone(), staff.user.clone(), std::sync::Arc::clone(&api.fhir));
     let wanted = asked.clone();
-    let begun = tokio::task::spawn_blocking(move || {
-        start(&here, &owner, &wanted, policy.exports_at_once, policy.export_hours)
-    });
+    let begun =
+        tokio::task::spawn_blocking(move || start(&here, &owner, &wanted, policy.exports_at_once, policy.export_hours));
     let begun = begun.await.map_err(|_| Problem::new(Kind::Internal, "the export was not begun"))?;
     let export = match begun {
         Ok(export) => export,
@@ -125,7 +124,8 @@ async fn kick_off(
     let mut told = outcome::information("the export is begun; Content-Location tells where it is followed");
     if let Some(issues) = told["issue"].as_array_mut() {
         let left_out = asked.left_out.iter();
-        issues.extend(left_out.map(|text| json!({"severity": "warning", "code": "not-supported", "diagnostics": text})));
+        issues
+            .extend(left_out.map(|text| json!({"severity": "warning", "code": "not-supported", "diagnostics": text})));
     }
     let mut response = value_response(StatusCode::ACCEPTED, &told);
     if let Ok(place) = HeaderValue::from_str(&format!("{}/{PLACE}/{}", base.0, export.id)) {
@@ -239,8 +239,7 @@ async fn seen(api: &Api, staff: &Staff, id: &str) -> Result<Export, Problem> {
     let now = api.here.now();
     let wanted = id.to_owned();
     let found = api.here.store.read(move |view| view.export(&wanted)).await?;
-    let is_theirs =
-        |export: &Export| export.owner == staff.user || allows(staff.role, Permission::OverseeExports);
+    let is_theirs = |export: &Export| export.owner == staff.user || allows(staff.role, Permission::OverseeExports);
     let is_there = |export: &Export| export.status != ExportStatus::Ended && export.expires_at > now;
     found
         .filter(|export| is_theirs(export) && is_there(export))

@@ -7,10 +7,10 @@ use tokio_postgres::Row;
 use super::Snapshot;
 use super::connection::{Batch, Connection, Failure};
 use super::value::{count, get, values};
+use crate::store::StoreError;
 use crate::store::exports::{
     AsOf, Deleted, Export, ExportFile, ExportStatus, ExportView, Held, Piece, PieceSize, patient_of,
 };
-use crate::store::StoreError;
 
 /// Resources gone through in one journey.
 const PAGE: usize = 2_000;
@@ -141,7 +141,8 @@ impl Snapshot<'_> {
         position: i64,
         asked: &AsOf<'_>,
     ) -> Result<Option<(String, Option<i64>, String)>, StoreError> {
-        let sql = "SELECT w.text, h.last_updated, h.json FROM resource_history h JOIN address a ON a.position = h.position
+        let sql =
+            "SELECT w.text, h.last_updated, h.json FROM resource_history h JOIN address a ON a.position = h.position
                    JOIN word w ON w.number = a.kind WHERE h.position = $1 AND h.last_updated <= $2
                    ORDER BY h.version DESC LIMIT 1";
         let read = |row: &Row| Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?));

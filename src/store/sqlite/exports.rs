@@ -1,21 +1,21 @@
 //! Exports, their pieces, and the record as it was at a moment.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
 
 use super::Snapshot;
 use super::seals::{self, Seals};
+use crate::store::StoreError;
 use crate::store::exports::{
     AsOf, Deleted, Export, ExportFile, ExportStatus, ExportView, Held, Piece, PieceSize, patient_of,
 };
 use crate::store::records::IndexView as _;
 use crate::store::sealing::Place;
-use crate::store::StoreError;
 
-const COLUMNS: &str =
-    "id, owner, moment, status, reached, resources, error, created_at, expires_at, asked, asked_key";
+const COLUMNS: &str = "id, owner, moment, status, reached, resources, error, created_at, expires_at, asked, asked_key";
 
 fn asked<'a>(row: &'a [&'a str]) -> Place<'a> {
     Place { table: "export", row, column: "asked" }
@@ -170,7 +170,11 @@ impl Snapshot<'_> {
     }
 
     /// The version of a moment, of what has changed since: type, patient and JSON.
-    fn replaced_since(&self, position: i64, asked: &AsOf<'_>) -> Result<Option<(String, Option<i64>, String)>, StoreError> {
+    fn replaced_since(
+        &self,
+        position: i64,
+        asked: &AsOf<'_>,
+    ) -> Result<Option<(String, Option<i64>, String)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT w.text, h.last_updated, h.json FROM resource_history h JOIN address a ON a.position = h.position
              JOIN word w ON w.number = a.kind WHERE h.position = ?1 AND h.last_updated <= ?2
@@ -284,10 +288,10 @@ impl ExportView for Snapshot<'_> {
                 continue;
             }
             let number: i64 = row.get(1)?;
-            if !kinds.contains_key(&number) {
-                kinds.insert(number, self.text_of(number)?.unwrap_or_default());
-            }
-            let kind = kinds.get(&number).map_or("", String::as_str);
+            let kind: &str = match kinds.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.text_of(number)?.unwrap_or_default()),
+            };
             let json = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
             if visit(Held { position, kind, patient: row.get(2)?, json }).is_break() {
                 broke_off = true;

@@ -119,6 +119,15 @@ fn fill(store: &Handle) {
         form_token: "f".into(),
         expires_at: AT.into(),
     }));
+    store
+        .commit(
+            Changes::new().with(Change::StartExport(super::exports::export("x", "lab", 0))).with(Change::AddPieces {
+                id: "x".into(),
+                pieces: vec![super::exports::piece("Goal", 0)],
+                reached: 7,
+            }),
+        )
+        .unwrap();
     commit(Change::PutClient(super::access::client("lab")));
     commit(Change::PutToken(super::access::token("t", Some("lab"), AT)));
 }
@@ -136,6 +145,7 @@ fn told(view: &dyn View) -> Result<String, StoreError> {
         (view.deliveries("queued", 10)?, view.delivery("d1")?, view.seen("tokyo", "s1")?),
         (view.peers()?, view.signing_keys("tokyo")?, view.session("x")?, view.api_token("t")?, view.clients()?),
         (view.referral("r1")?, view.referral_events("r1")?, view.filing("f1")?),
+        (view.export("x")?, view.export_files("x")?, view.export_piece("x", "Goal", 0)?),
         (view.audit_entries("", 1, 100)?, view.audit_chains()?),
     );
     // U+0000 is the one character that PostgreSQL does not keep.

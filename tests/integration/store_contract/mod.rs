@@ -3,6 +3,7 @@
 mod access;
 mod carry;
 mod deliveries;
+mod exports;
 mod faults;
 mod history;
 mod losses;
