@@ -30,6 +30,8 @@ pub mod wire;
 // what guards every path
 pub mod access;
 pub mod audit;
+// what is kept, and for how long
+pub mod keeping;
 // what everything stands on
 pub mod clock;
 pub mod config;

@@ -22,6 +22,7 @@ use crate::fault::{Classified, Kind};
 use crate::filing;
 use crate::harmonise;
 use crate::intake::{Intake, mllp};
+use crate::keeping;
 use crate::records::reindex;
 use crate::referral::delivered::Delivered;
 use crate::routes;
@@ -248,7 +249,10 @@ impl Node {
         node.run("the exports", exports);
         let store = node.parts.here.store.clone();
         node.run("the disk of the database", care::watch_disk(store.clone(), stop.clone()));
-        node.run("the care of the store", care::run(store, stop.clone()));
+        node.run("the care of the store", care::run(store.clone(), stop.clone()));
+        let clock = Arc::clone(&node.parts.here.clock);
+        let backups = keeping::schedule::run(Arc::new(config.clone()), store, clock, stop.clone());
+        node.run("the making of backups", backups);
         node.deliver(stop);
         Ok(node)
     }

@@ -10,6 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exchange::identity::{self, Identity};
 use crate::harmonise;
+use crate::keeping::schedule;
 use crate::node;
 use crate::translate::Mappings;
 
@@ -72,6 +73,8 @@ fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(ports(config));
     findings.push(disk(&config.store.data));
     findings.push(database(config));
+    findings.push(backups(config));
+    findings.extend(outbox(config));
     findings.push(mappings(config));
     findings
 }
@@ -164,6 +167,47 @@ fn database(config: &Config) -> Finding {
     match health {
         Ok(health) => good("database", format!("schema {}, {} KiB", health.schema_version, health.bytes / 1024)),
         Err(error) => bad("database", error.to_string()),
+    }
+}
+
+/// Two turns without one are one too many.
+fn backups(config: &Config) -> Finding {
+    let warning = |detail: String| Finding { name: "backup", state: State::Warning, detail };
+    if config.store.postgres.is_some() {
+        return good("backup", "PostgreSQL's own tools make them (docs/KEEPING.md)".to_owned());
+    }
+    let Some(folder) = &config.backup.folder else {
+        return warning("none are made; say where in [backup] folder".to_owned());
+    };
+    let there = match schedule::list(folder, &config.institution.id) {
+        Ok(there) => there,
+        Err(error) => return bad("backup", error.to_string()),
+    };
+    let Some((at, path)) = there.last() else {
+        return warning(format!("none in {} yet", folder.display()));
+    };
+    let hours = SystemClock.now().duration_since(*at).as_hours();
+    let detail = format!("the last of {} is {hours} hours old: {}", there.len(), path.display());
+    let late = config.backup.every_hours.max(1).saturating_mul(2);
+    if u64::try_from(hours).is_ok_and(|hours| hours > late) { warning(detail) } else { good("backup", detail) }
+}
+
+/// What was held after a restore is forgotten easily.
+fn outbox(config: &Config) -> Option<Finding> {
+    if config.store.postgres.is_none() && !config.store.database().exists() {
+        return None;
+    }
+    let held = node::open_store(&config.store).and_then(|store| {
+        store.view(|view| Ok(view.deliveries("held", usize::MAX)?.len() + view.filings("held", usize::MAX)?.len()))
+    });
+    match held {
+        // The database's own finding tells why.
+        Ok(0) | Err(_) => None,
+        Ok(held) => Some(Finding {
+            name: "outbox",
+            state: State::Warning,
+            detail: format!("{held} messages are held since a restore: `watari outbox list`, then `release`"),
+        }),
     }
 }
 

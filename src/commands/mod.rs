@@ -2,6 +2,7 @@
 //! input refused or quarantined.
 
 mod audit;
+mod backup;
 mod client;
 mod codes;
 mod cohort;
@@ -14,6 +15,7 @@ mod init;
 mod key;
 mod mapping;
 mod messages;
+mod outbox;
 mod package;
 mod peer;
 mod referral;
@@ -38,7 +40,7 @@ const SOME_REFUSED: u8 = 3;
 const USAGE: u8 = 2;
 
 /// Verbs of the contract that later releases bring.
-const NOT_BUILT: &[&str] = &["audit", "backup", "consent", "directory", "referral", "study", "user", "validate"];
+const NOT_BUILT: &[&str] = &["audit", "consent", "directory", "referral", "study", "user", "validate"];
 
 /// Gateway that exchanges referrals and clinical-trial data between hospitals in different countries.
 #[derive(Debug, Parser)]
@@ -93,6 +95,12 @@ enum Verb {
     Token(token::Args),
     /// Rotate the keys that what is kept is sealed under.
     Key(key::Args),
+    /// Write and check backups of the node.
+    Backup(backup::Args),
+    /// Put a backup into a new folder.
+    Restore(backup::RestoreArgs),
+    /// What waits for partners and local systems, and what is held.
+    Outbox(outbox::Args),
     /// Move the node's database.
     Db(db::Args),
     /// Check certificates, clock, ports, disk, database, mappings.
@@ -165,6 +173,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Package(args) => package::run(&context, &args),
         Verb::Token(args) => token::run(&context, &args),
         Verb::Key(args) => key::run(&context, &args),
+        Verb::Backup(args) => backup::run(&context, &args),
+        Verb::Restore(args) => backup::run_restore(&context, &args),
+        Verb::Outbox(args) => outbox::run(&context, &args),
         Verb::Db(args) => db::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Other(words) => Err(other(&words)),

@@ -2,6 +2,7 @@
 //! `config/watari.example.toml` shows them all with their reasons; a test loads it and compares it to the defaults.
 
 mod access;
+mod backup;
 mod cohort;
 mod exchange;
 mod fhir;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use access::AccessConfig;
+pub use backup::BackupConfig;
 pub use cohort::CohortConfig;
 pub use exchange::ExchangeConfig;
 pub use fhir::FhirConfig;
@@ -39,6 +41,8 @@ pub struct Config {
     pub institution: InstitutionConfig,
     /// Database, keys, received bytes.
     pub store: StoreConfig,
+    /// Copies of the database.
+    pub backup: BackupConfig,
     /// For people and local systems.
     pub inside: InsideConfig,
     /// Tokens of local systems.
@@ -127,6 +131,7 @@ impl Config {
         if let Some(postgres) = &mut self.store.postgres {
             [&mut postgres.password_file, &mut postgres.authority].into_iter().flatten().for_each(resolve);
         }
+        [&mut self.backup.folder, &mut self.backup.recovery_key_file].into_iter().flatten().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.code_maps.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|storage| resolve(&mut storage.path));

@@ -11,6 +11,7 @@ use super::jws::{self, JwsError, PublicKey};
 use super::receipt::{self, ReceiptClaims};
 use crate::fault::{Classified, Kind};
 use crate::ids;
+use crate::store::deliveries::SeenMessage;
 use crate::store::{StoreError, View};
 
 /// One message and all that proves it.
@@ -60,6 +61,28 @@ impl Evidence {
     }
 }
 
+/// Checks what is kept of a message that `institution` received: signature, receipt and bytes are of one message, and each
+/// was signed by a key of its institution. `present` is the institution's own key, if it is at hand; earlier ones are kept.
+/// Bytes that a rule of retention has removed are not compared: their digest is what was signed.
+pub fn check_received(
+    view: &dyn View,
+    institution: &str,
+    present: Option<&PublicKey>,
+    seen: &SeenMessage,
+) -> Result<(), EvidenceError> {
+    let sender_key = kept_key(view, &seen.peer, &seen.signature)?;
+    let own = present.filter(|key| jws::key_id(&seen.receipt).is_ok_and(|id| id == key.thumbprint()));
+    let recipient_key = own.map_or_else(|| kept_key(view, institution, &seen.receipt), |key| Ok(key.clone()))?;
+    let verified = same_message(&sender_key, &seen.signature, &recipient_key, &seen.receipt)?;
+    let named = (verified.message.message_id.as_str(), verified.message.sender.as_str());
+    if named != (&seen.message_id, &seen.peer) || verified.message.recipient != institution {
+        return Err(EvidenceError::OtherMessage);
+    }
+    let is_kept = seen.body.is_empty() || ids::sha256_hex(&seen.body) == seen.body_sha256;
+    let is_signed = verified.message.body_sha256 == seen.body_sha256;
+    if is_kept && is_signed { Ok(()) } else { Err(EvidenceError::OtherBody) }
+}
+
 /// The key of this institution that signed `token`: the present one, or one it paired with earlier.
 fn own_key(here: &Institution, view: &dyn View, token: &str) -> Result<PublicKey, EvidenceError> {
     let present = here.identity.public_key();
@@ -95,11 +118,23 @@ pub struct VerifiedEvidence {
 pub fn verify(file: &[u8]) -> Result<VerifiedEvidence, EvidenceError> {
     let evidence: Evidence = serde_json::from_slice(file).map_err(|_| EvidenceError::Unreadable)?;
     let body = BASE64.decode(&evidence.body).map_err(|_| EvidenceError::Unreadable)?;
-    let message: MessageClaims = jws::verify(&evidence.sender_key, envelope::TYPE, &evidence.message_signature)?;
-    let receipt: ReceiptClaims = jws::verify(&evidence.recipient_key, receipt::TYPE, &evidence.receipt)?;
-    if message.body_sha256 != ids::sha256_hex(&body) {
+    let verified =
+        same_message(&evidence.sender_key, &evidence.message_signature, &evidence.recipient_key, &evidence.receipt)?;
+    if verified.message.body_sha256 != ids::sha256_hex(&body) {
         return Err(EvidenceError::OtherBody);
     }
+    Ok(verified)
+}
+
+/// Signature and receipt hold, and are about one message.
+fn same_message(
+    sender_key: &PublicKey,
+    signature: &str,
+    recipient_key: &PublicKey,
+    receipt: &str,
+) -> Result<VerifiedEvidence, EvidenceError> {
+    let message: MessageClaims = jws::verify(sender_key, envelope::TYPE, signature)?;
+    let receipt: ReceiptClaims = jws::verify(recipient_key, receipt::TYPE, receipt)?;
     let one_message = (&message.message_id, &message.sender, &message.recipient, &message.body_sha256)
         == (&receipt.message_id, &receipt.sender, &receipt.recipient, &receipt.body_sha256);
     if one_message { Ok(VerifiedEvidence { message, receipt }) } else { Err(EvidenceError::OtherMessage) }

@@ -24,7 +24,7 @@ pub struct Delivery {
     pub body_sha256: String,
     /// The sending institution's signature over the message, a compact JWS.
     pub signature: String,
-    /// `queued`, `delivered`, `dead`.
+    /// `queued`, `delivered`, `dead`, or `held` until an operator lets it go.
     pub status: String,
     /// RFC 3339.
     pub created_at: String,
@@ -82,6 +82,8 @@ pub trait DeliveryView {
     fn delivery(&self, message_id: &str) -> Result<Option<Delivery>, StoreError>;
     /// Deliveries of a status, oldest first, without body; at most `limit`.
     fn deliveries(&self, status: &str, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// Messages accepted from peers, by peer and message id, behind those; at most `limit`.
+    fn seen_after(&self, peer: &str, message_id: &str, limit: usize) -> Result<Vec<SeenMessage>, StoreError>;
     /// A message accepted from a peer.
     fn seen(&self, peer: &str, message_id: &str) -> Result<Option<SeenMessage>, StoreError>;
 }

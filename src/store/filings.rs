@@ -19,7 +19,7 @@ pub struct Filing {
     pub path: String,
     /// The message.
     pub body: Vec<u8>,
-    /// `queued`, `filed`, `dead`.
+    /// `queued`, `filed`, `dead`, or `held` until an operator lets it go.
     pub status: String,
     /// RFC 3339.
     pub created_at: String,

@@ -25,6 +25,7 @@ pub mod sealing;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
@@ -98,6 +99,18 @@ pub trait Store: Send + Sync {
     /// earlier keys is removed when nothing needs it. Safe to stop at any time.
     fn reseal(&self, _limit: usize) -> Result<Resealed, StoreError> {
         Ok(Resealed { values: 0, done: true })
+    }
+
+    /// Writes a copy of all of it, as it is at one moment, into the new file `to`, while others go on reading and writing. The
+    /// trail of requests goes beside it, as it is a moment later.
+    /// `goes_on` is told how much is done and of how much; when it says no, the copy is given up ([`StoreError::Closed`]).
+    fn copy_to(&self, _to: &Path, _goes_on: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), StoreError> {
+        Err(StoreError::NotCopied)
+    }
+
+    /// Opens every sealed value and says how many there are; the first that does not open is an error.
+    fn check_sealed(&self) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     /// Makes a new data key, under which everything is sealed from now on; gives its number.
@@ -361,6 +374,22 @@ pub enum Change {
         /// Why.
         error: String,
     },
+    /// Holds what waits in the outbox and for local systems: after a restore it may have been sent already.
+    HoldWaiting,
+    /// Lets a held message of the outbox go; one that is not held stays as it is.
+    Release {
+        /// Message id.
+        message_id: String,
+        /// Not before, RFC 3339.
+        at: String,
+    },
+    /// Lets a held message for a local system go; one that is not held stays as it is.
+    ReleaseFiling {
+        /// Id of the filing.
+        id: String,
+        /// Not before, RFC 3339.
+        at: String,
+    },
     /// Queues a message for a local system, unless it is there already.
     File(filings::Filing),
     /// Leases a message for a local system for one attempt.
@@ -481,6 +510,8 @@ pub enum Change {
         /// SHA-256 of its secret, hexadecimal.
         secret_sha256: String,
     },
+    /// Ends all browser sessions and sign-in links.
+    EndAllSessions,
     /// Registers an API bearer token. Those of clients that ended more than an hour before this one will are forgotten.
     PutToken(access::ApiToken),
     /// Registers a client, in place of one with its id, whose tokens end.
@@ -554,6 +585,12 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("the database is damaged ({0}); nothing is written to it. Stop the node and put a backup in its place")]
     Damaged(String),
+    /// No copy is made of this kind of store.
+    #[error(
+        "Watari makes no copy of a PostgreSQL database: use pg_basebackup or pg_dump, and keep the configuration and the keys \
+         folder with it (docs/KEEPING.md)"
+    )]
+    NotCopied,
     /// A value cannot be sealed or opened.
     #[error(transparent)]
     Sealing(#[from] sealing::SealError),
@@ -573,7 +610,7 @@ impl Classified for StoreError {
             | Self::Damaged(_)
             | Self::Closed => Kind::Unavailable,
             Self::Sealing(error) => error.kind(),
-            Self::NewerSchema { .. } | Self::Settings(_) => Kind::Configuration,
+            Self::NewerSchema { .. } | Self::Settings(_) | Self::NotCopied => Kind::Configuration,
         }
     }
 }
@@ -673,6 +710,16 @@ impl Handle {
     /// See [`Store::reseal`]. Blocks.
     pub fn reseal(&self, limit: usize) -> Result<Resealed, StoreError> {
         self.0.reseal(limit)
+    }
+
+    /// See [`Store::copy_to`]. Blocks.
+    pub fn copy_to(&self, to: &Path, goes_on: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), StoreError> {
+        self.0.copy_to(to, goes_on)
+    }
+
+    /// See [`Store::check_sealed`]. Blocks.
+    pub fn check_sealed(&self) -> Result<u64, StoreError> {
+        self.0.check_sealed()
     }
 
     /// See [`Store::rotate_data_key`]. Blocks.

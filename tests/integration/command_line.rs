@@ -55,7 +55,7 @@ fn init_refuses_what_cannot_be() {
 
 #[test]
 fn verbs_that_are_not_built_or_do_not_exist_say_so() {
-    for verb in ["study", "consent", "backup", "validate", "directory"] {
+    for verb in ["study", "consent", "validate", "directory"] {
         watari([verb, "list"]).refused(2, &format!("`watari {verb}` is not built"));
     }
     watari(["dance"]).refused(2, "there is no command \"dance\"");

@@ -33,7 +33,9 @@ fn only(site: &Site, name: &str, state: &str, part: &str) {
     let (found, detail) = check(&report, name);
     assert_eq!(found, state, "{report}");
     assert!(detail.contains(part), "{part:?} is not in {detail:?}");
-    let others = report["checks"].as_array().unwrap().iter().filter(|other| other["check"] != name);
+    // That no backups are configured is told of every one of these hospitals.
+    let others = report["checks"].as_array().unwrap().iter();
+    let others = others.filter(|other| other["check"] != name && other["check"] != "backup");
     assert!(others.into_iter().all(|other| other["state"] == "ok"), "{report}");
 }
 
@@ -65,10 +67,12 @@ fn a_healthy_node() {
     for name in CHECKS.into_iter().chain(["mappings"]) {
         assert_eq!(check(&report, name).0, "ok", "{report}");
     }
+    let (state, detail) = check(&report, "backup");
+    assert_eq!((state.as_str(), detail.contains("[backup] folder")), ("warning", true), "{report}");
     let fingerprint = site.identity().certificate_sha256().to_owned();
     assert!(check(&report, "certificate").1.contains(&fingerprint));
     let text = super::process::watari(["doctor", "--config", site.configuration().to_str().unwrap()]);
-    assert_eq!(text.stdout.lines().count(), CHECKS.len() + 1, "a line each for people: {text:?}");
+    assert_eq!(text.stdout.lines().count(), CHECKS.len() + 2, "a line each for people: {text:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod access_doors;
 mod amendments;
 mod audit;
+mod backups;
 mod ccda;
 mod cohort;
 mod cohort_peers;

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["commands", "demo", "node", "routes"],
     &["fhir_api", "endpoints", "pages"],
     &["server", "web"],
-    &["referral", "cohort", "exports", "filing", "intake"],
+    &["referral", "cohort", "exports", "filing", "intake", "keeping"],
     &["documents", "records", "exchange"],
     &["harmonise", "translate", "validation"],
     &["terminology"],

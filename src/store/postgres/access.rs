@@ -33,6 +33,11 @@ pub(super) fn end_session<'a>(batch: &mut Batch<'a>, secret_sha256: &'a str) {
     batch.add("DELETE FROM session WHERE secret_sha256 = $1", values![secret_sha256]);
 }
 
+pub(super) fn end_all_sessions(batch: &mut Batch<'_>) {
+    batch.add("DELETE FROM session", values![]);
+    batch.add("DELETE FROM sign_in_link", values![]);
+}
+
 pub(super) fn put_token<'a>(batch: &mut Batch<'a>, token: &'a ApiToken) {
     batch.add(
         "DELETE FROM api_token WHERE client IS NOT NULL AND expires_at <

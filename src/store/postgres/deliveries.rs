@@ -34,6 +34,20 @@ fn read(row: &Row) -> Result<Delivery, Failure> {
     })
 }
 
+const SEEN: &str = "peer, message_id, body_sha256, body, signature, receipt, received_at";
+
+fn read_seen(row: &Row) -> Result<SeenMessage, Failure> {
+    Ok(SeenMessage {
+        peer: get(row, 0)?,
+        message_id: get(row, 1)?,
+        body_sha256: get(row, 2)?,
+        body: get(row, 3)?,
+        signature: get(row, 4)?,
+        receipt: get(row, 5)?,
+        received_at: get(row, 6)?,
+    })
+}
+
 pub(super) fn queue<'a>(batch: &mut Batch<'a>, delivery: &'a Delivery) {
     batch.add(
         "INSERT INTO delivery (message_id, peer, stream, path, content_type, purpose, body, body_sha256, signature, status,
@@ -73,7 +87,9 @@ pub(super) fn claim(connection: &mut Connection, claim: &Claim) -> Result<Vec<De
              FROM delivery d LEFT JOIN busy ON busy.peer = d.peer
              WHERE d.status = 'queued' AND d.next_attempt_at <= $1 AND (d.lease_until IS NULL OR d.lease_until <= $1)
              AND NOT EXISTS (SELECT 1 FROM delivery older WHERE older.peer = d.peer AND older.stream = d.stream
-                             AND older.status = 'queued' AND older.place < d.place)),
+                             AND older.status = 'queued' AND older.place < d.place)
+             AND NOT EXISTS (SELECT 1 FROM delivery held WHERE held.status = 'held' AND held.peer = d.peer
+                             AND held.stream = d.stream)),
          chosen AS (SELECT message_id FROM due WHERE turn <= $3 ORDER BY next_attempt_at, place LIMIT $2)
          SELECT message_id FROM delivery WHERE message_id IN (SELECT message_id FROM chosen)
          AND status = 'queued' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
@@ -120,6 +136,20 @@ pub(super) fn give_up<'a>(batch: &mut Batch<'a>, message_id: &'a str, error: &'a
     batch.add(
         "UPDATE delivery SET status = 'dead', last_error = $2, lease = NULL, lease_until = NULL WHERE message_id = $1",
         values![message_id, error],
+    );
+}
+
+pub(super) fn hold_waiting(batch: &mut Batch<'_>) {
+    batch.add(
+        "UPDATE delivery SET status = 'held', lease = NULL, lease_until = NULL WHERE status = 'queued'",
+        values![],
+    );
+}
+
+pub(super) fn release<'a>(batch: &mut Batch<'a>, message_id: &'a str, at: &'a str) {
+    batch.add(
+        "UPDATE delivery SET status = 'queued', next_attempt_at = $2 WHERE message_id = $1 AND status = 'held'",
+        values![message_id, at],
     );
 }
 
@@ -172,19 +202,15 @@ impl DeliveryView for Snapshot<'_> {
         self.rows(&sql, &values![status, limit], read)
     }
 
+    fn seen_after(&self, peer: &str, message_id: &str, limit: usize) -> Result<Vec<SeenMessage>, StoreError> {
+        let sql = format!(
+            "SELECT {SEEN} FROM seen_message WHERE (peer, message_id) > ($1, $2) ORDER BY peer, message_id LIMIT $3"
+        );
+        self.rows(&sql, &values![peer, message_id, limit], read_seen)
+    }
+
     fn seen(&self, peer: &str, message_id: &str) -> Result<Option<SeenMessage>, StoreError> {
-        let sql = "SELECT peer, message_id, body_sha256, body, signature, receipt, received_at FROM seen_message
-                   WHERE peer = $1 AND message_id = $2";
-        self.optional(sql, &values![peer, message_id], |row| {
-            Ok(SeenMessage {
-                peer: get(row, 0)?,
-                message_id: get(row, 1)?,
-                body_sha256: get(row, 2)?,
-                body: get(row, 3)?,
-                signature: get(row, 4)?,
-                receipt: get(row, 5)?,
-                received_at: get(row, 6)?,
-            })
-        })
+        let sql = format!("SELECT {SEEN} FROM seen_message WHERE peer = $1 AND message_id = $2");
+        self.optional(&sql, &values![peer, message_id], read_seen)
     }
 }

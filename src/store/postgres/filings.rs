@@ -103,6 +103,17 @@ pub(super) fn give_up<'a>(batch: &mut Batch<'a>, id: &'a str, error: &'a str, an
     );
 }
 
+pub(super) fn hold_waiting(batch: &mut Batch<'_>) {
+    batch.add("UPDATE filing SET status = 'held', lease = NULL, lease_until = NULL WHERE status = 'queued'", values![]);
+}
+
+pub(super) fn release<'a>(batch: &mut Batch<'a>, id: &'a str, at: &'a str) {
+    batch.add(
+        "UPDATE filing SET status = 'queued', next_attempt_at = $2 WHERE id = $1 AND status = 'held'",
+        values![id, at],
+    );
+}
+
 impl FilingView for Snapshot<'_> {
     fn filing(&self, id: &str) -> Result<Option<Filing>, StoreError> {
         self.optional(&format!("SELECT {COLUMNS}, body FROM filing WHERE id = $1"), &values![id], with_body)
@@ -121,7 +132,9 @@ impl FilingView for Snapshot<'_> {
     fn filings_due(&self, now: &str) -> Result<Vec<Filing>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, body FROM filing WHERE position IN
-                 (SELECT MIN(position) FROM filing WHERE status = 'queued' GROUP BY destination)
+                 (SELECT MIN(position) FROM filing f WHERE status = 'queued' AND NOT EXISTS
+                     (SELECT 1 FROM filing held WHERE held.referral = f.referral AND held.destination = f.destination
+                      AND held.status = 'held') GROUP BY destination)
              AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) ORDER BY position"
         );
         self.rows(&sql, &values![now], with_body)

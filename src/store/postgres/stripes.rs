@@ -132,6 +132,7 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
         }
         Change::Delivered { message_id, .. }
         | Change::RetryAt { message_id, .. }
+        | Change::Release { message_id, .. }
         | Change::GiveUp { message_id, .. } => lock(stripes, "delivery", &[message_id]),
         Change::File(filing) => {
             lock(stripes, "filing", &[&filing.id]);
@@ -140,6 +141,7 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
         Change::LeaseFiling { id, .. }
         | Change::Filed { id, .. }
         | Change::RetryFiling { id, .. }
+        | Change::ReleaseFiling { id, .. }
         | Change::GiveUpFiling { id, .. } => lock(stripes, "filing", &[id]),
         Change::Seen(seen) => lock(stripes, "seen", &[&seen.peer, &seen.message_id]),
         Change::UseToken { peer, jti, .. } => lock(stripes, "token", &[peer, jti]),
@@ -161,6 +163,9 @@ fn changed(stripes: &mut Vec<i64>, change: &Change, chain: &str) {
         Change::UseLink { secret_sha256 } => lock(stripes, "link", &[secret_sha256]),
         Change::PutSession(session) => lock(stripes, "session", &[&session.secret_sha256]),
         Change::EndSession { secret_sha256 } => lock(stripes, "session", &[secret_sha256]),
+        // Rows of their own, each locked by the database.
+        Change::HoldWaiting => lock(stripes, "held", &[]),
+        Change::EndAllSessions => lock(stripes, "sessions", &[]),
         Change::PutToken(token) => {
             lock(stripes, "api-token", &[&token.secret_sha256]);
             if let Some(client) = &token.client {

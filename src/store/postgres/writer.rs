@@ -313,6 +313,12 @@ impl Writing<'_> {
             }
             Change::RetryAt { message_id, at, error } => super::deliveries::retry_at(batch, message_id, at, error),
             Change::GiveUp { message_id, error } => super::deliveries::give_up(batch, message_id, error),
+            Change::HoldWaiting => {
+                super::deliveries::hold_waiting(batch);
+                super::filings::hold_waiting(batch);
+            }
+            Change::Release { message_id, at } => super::deliveries::release(batch, message_id, at),
+            Change::ReleaseFiling { id, at } => super::filings::release(batch, id, at),
             Change::File(filing) => super::filings::queue(batch, filing),
             Change::LeaseFiling { id, lease, until } => super::filings::lease(batch, id, lease, until),
             Change::Filed { id, answer, at } => super::filings::filed(batch, id, answer, at),
@@ -340,6 +346,7 @@ impl Writing<'_> {
             Change::UseLink { secret_sha256 } => super::access::use_link(batch, secret_sha256),
             Change::PutSession(session) => super::access::put_session(batch, session),
             Change::EndSession { secret_sha256 } => super::access::end_session(batch, secret_sha256),
+            Change::EndAllSessions => super::access::end_all_sessions(batch),
             Change::PutToken(token) => super::access::put_token(batch, token),
             Change::PutClient(client) => super::access::put_client(batch, client),
             Change::RemoveClient { id } => super::access::remove_client(batch, id),

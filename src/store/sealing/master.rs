@@ -1,5 +1,5 @@
 //! The master key: 32 bytes outside the database, from a file or from a command that prints them (a key service,
-//! `systemd-creds cat`). It wraps data keys and nothing else.
+//! `systemd-creds cat`). It wraps data keys and the keys of backups, and nothing else.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -122,6 +122,16 @@ impl MasterKey {
         new.wrap(number, &self.bytes_of(number, wrapped_by, wrapped)?)
     }
 
+    /// Wraps the key of one backup file, bound to what `bound_to` says of the file.
+    pub(super) fn wrap_stream(&self, bound_to: &[u8], bytes: &[u8; 32]) -> Result<Vec<u8>, SealError> {
+        seal(&self.key, FORMAT, &for_stream(bound_to), bytes)
+    }
+
+    /// What [`MasterKey::wrap_stream`] wrapped, if this key did and nothing was changed.
+    pub(super) fn unwrap_stream(&self, bound_to: &[u8], wrapped: &[u8]) -> Option<[u8; 32]> {
+        open(&self.key, FORMAT, &for_stream(bound_to), wrapped)?.try_into().ok()
+    }
+
     fn wrap(&self, number: u32, bytes: &[u8; 32]) -> Result<Vec<u8>, SealError> {
         seal(&self.key, FORMAT, &bound_to(number), bytes)
     }
@@ -141,6 +151,10 @@ impl MasterKey {
 
 fn bound_to(number: u32) -> Vec<u8> {
     [b"watari/data-key/1".as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn for_stream(bound_to: &[u8]) -> Vec<u8> {
+    [b"watari/backup-key/1".as_slice(), bound_to].concat()
 }
 
 fn no_master(path: &Path, why: &dyn std::fmt::Display) -> SealError {

@@ -9,10 +9,12 @@
 mod data_key;
 mod master;
 mod ring;
+mod stream;
 
 pub use data_key::{DataKey, Place};
 pub use master::{MASTER_KEY, MasterKey, MasterSource};
 pub use ring::Ring;
+pub use stream::{OpeningReader, SealingWriter, StreamKey};
 
 use crate::fault::{Classified, Kind};
 

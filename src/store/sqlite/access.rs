@@ -40,6 +40,12 @@ pub(super) fn end_session(connection: &Connection, secret_sha256: &str) -> rusql
     Ok(())
 }
 
+pub(super) fn end_all_sessions(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM session", [])?;
+    connection.execute("DELETE FROM sign_in_link", [])?;
+    Ok(())
+}
+
 pub(super) fn put_token(connection: &Connection, token: &ApiToken) -> rusqlite::Result<()> {
     connection
         .prepare_cached(

@@ -38,6 +38,24 @@ fn read(connection: &Connection, ring: &Ring, row: &Row<'_>) -> rusqlite::Result
     })
 }
 
+const SEEN: &str = "peer, message_id, body_sha256, body, signature, receipt, received_at, body_key";
+
+fn read_seen(snapshot: &Snapshot<'_>, row: &Row<'_>) -> rusqlite::Result<SeenMessage> {
+    let (peer, message_id): (String, String) = (row.get(0)?, row.get(1)?);
+    let row_key = [peer.as_str(), message_id.as_str()];
+    let place = body("seen_message", &row_key);
+    let bytes = seals::open(snapshot.connection, snapshot.ring, place, row.get(7)?, row.get(3)?)?;
+    Ok(SeenMessage {
+        body: bytes,
+        body_sha256: row.get(2)?,
+        signature: row.get(4)?,
+        receipt: row.get(5)?,
+        received_at: row.get(6)?,
+        peer,
+        message_id,
+    })
+}
+
 pub(super) fn queue(connection: &Connection, seals: &Seals<'_>, delivery: &Delivery) -> rusqlite::Result<()> {
     let sealed = seals.seal(body("delivery", &[&delivery.message_id]), &delivery.body)?;
     connection
@@ -80,7 +98,9 @@ pub(super) fn claim(connection: &Connection, seals: &Seals<'_>, claim: &Claim) -
              FROM delivery d LEFT JOIN busy ON busy.peer = d.peer
              WHERE d.status = 'queued' AND d.next_attempt_at <= ?3 AND (d.lease_until IS NULL OR d.lease_until <= ?3)
              AND NOT EXISTS (SELECT 1 FROM delivery older WHERE older.peer = d.peer AND older.stream = d.stream
-                             AND older.status = 'queued' AND older.rowid < d.rowid))
+                             AND older.status = 'queued' AND older.rowid < d.rowid)
+             AND NOT EXISTS (SELECT 1 FROM delivery held WHERE held.status = 'held' AND held.peer = d.peer
+                             AND held.stream = d.stream))
          UPDATE delivery SET lease = ?1, attempts = attempts + 1,
                 lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', ?2, '+' || ((length(body) - CASE WHEN body_key > 0 THEN ?7 ELSE 0 END) / ?6) || ' seconds')
          WHERE message_id IN (SELECT message_id FROM due WHERE turn <= ?5 ORDER BY next_attempt_at, place LIMIT ?4)
@@ -128,6 +148,21 @@ pub(super) fn give_up(connection: &Connection, message_id: &str, error: &str) ->
              WHERE message_id = ?1",
         )?
         .execute([message_id, error])?;
+    Ok(())
+}
+
+pub(super) fn hold_waiting(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE delivery SET status = 'held', lease = NULL, lease_until = NULL WHERE status = 'queued'", [])?;
+    Ok(())
+}
+
+pub(super) fn release(connection: &Connection, message_id: &str, at: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET status = 'queued', next_attempt_at = ?2 WHERE message_id = ?1 AND status = 'held'",
+        )?
+        .execute([message_id, at])?;
     Ok(())
 }
 
@@ -194,28 +229,22 @@ impl DeliveryView for Snapshot<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    fn seen_after(&self, peer: &str, message_id: &str, limit: usize) -> Result<Vec<SeenMessage>, StoreError> {
+        let sql = format!(
+            "SELECT {SEEN} FROM seen_message WHERE (peer, message_id) > (?1, ?2) ORDER BY peer, message_id LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![peer, message_id, limit], |row| read_seen(self, row))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     fn seen(&self, peer: &str, message_id: &str) -> Result<Option<SeenMessage>, StoreError> {
+        let sql = format!("SELECT {SEEN} FROM seen_message WHERE peer = ?1 AND message_id = ?2");
         Ok(self
             .connection
-            .prepare_cached(
-                "SELECT peer, message_id, body_sha256, body, signature, receipt, received_at, body_key
-                 FROM seen_message
-                 WHERE peer = ?1 AND message_id = ?2",
-            )?
-            .query_row([peer, message_id], |row| {
-                let row_key = [peer, message_id];
-                let place = body("seen_message", &row_key);
-                let bytes = seals::open(self.connection, self.ring, place, row.get(7)?, row.get(3)?)?;
-                Ok(SeenMessage {
-                    peer: row.get(0)?,
-                    message_id: row.get(1)?,
-                    body_sha256: row.get(2)?,
-                    body: bytes,
-                    signature: row.get(4)?,
-                    receipt: row.get(5)?,
-                    received_at: row.get(6)?,
-                })
-            })
+            .prepare_cached(&sql)?
+            .query_row([peer, message_id], |row| read_seen(self, row))
             .optional()?)
     }
 }

@@ -121,6 +121,19 @@ pub(super) fn give_up(connection: &Connection, id: &str, error: &str, answer: Op
     Ok(())
 }
 
+pub(super) fn hold_waiting(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE filing SET status = 'held', lease = NULL, lease_until = NULL WHERE status = 'queued'", [])?;
+    Ok(())
+}
+
+pub(super) fn release(connection: &Connection, id: &str, at: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE filing SET status = 'queued', next_attempt_at = ?2 WHERE id = ?1 AND status = 'held'")?
+        .execute([id, at])?;
+    Ok(())
+}
+
 impl FilingView for Snapshot<'_> {
     fn filing(&self, id: &str) -> Result<Option<Filing>, StoreError> {
         let sql = format!("SELECT {COLUMNS}, body, body_key FROM filing WHERE id = ?1");
@@ -145,7 +158,9 @@ impl FilingView for Snapshot<'_> {
     fn filings_due(&self, now: &str) -> Result<Vec<Filing>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, body, body_key FROM filing WHERE position IN
-                 (SELECT MIN(position) FROM filing WHERE status = 'queued' GROUP BY destination)
+                 (SELECT MIN(position) FROM filing f WHERE status = 'queued' AND NOT EXISTS
+                     (SELECT 1 FROM filing held WHERE held.referral = f.referral AND held.destination = f.destination
+                      AND held.status = 'held') GROUP BY destination)
              AND next_attempt_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1) ORDER BY position"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;

@@ -57,7 +57,7 @@ mod tests {
                 )
                 .unwrap();
         }
-        super::super::migrate::migrate(&mut connection).unwrap();
+        super::super::migrate::migrate(&mut connection, None).unwrap();
         let totals = Snapshot {
             connection: &connection,
             words: &Default::default(),

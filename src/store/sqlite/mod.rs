@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod cohorts;
+mod copy;
 mod deliveries;
 mod exports;
 mod faults;
@@ -79,7 +80,7 @@ impl SqliteStore {
         let doubtful = unclean || size(path) <= SMALL;
         create_private(path)?;
         let mut connection = connect(path)?;
-        migrate::migrate(&mut connection)?;
+        migrate::migrate(&mut connection, Some(path))?;
         let ring = Arc::new(unlock(&mut connection, master)?);
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -157,6 +158,17 @@ impl Store for SqliteStore {
 
     fn reseal(&self, limit: usize) -> Result<Resealed, StoreError> {
         self.resealing.lock().unwrap_or_else(PoisonError::into_inner).step(&self.ring, limit.max(1))
+    }
+
+    fn copy_to(&self, to: &Path, goes_on: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), StoreError> {
+        copy::copy(&self.path, to, goes_on)?;
+        // After the database: what was asked of it since is more than it has, never less.
+        let requests = requests::beside(&self.path);
+        if requests.exists() { copy::copy(&requests, &requests::beside(to), goes_on) } else { Ok(()) }
+    }
+
+    fn check_sealed(&self) -> Result<u64, StoreError> {
+        self.readers.with(|snapshot| reseal::open_all(snapshot.connection, snapshot.ring))
     }
 
     fn rotate_data_key(&self) -> Result<u32, StoreError> {

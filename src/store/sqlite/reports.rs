@@ -137,7 +137,7 @@ mod tests {
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
-        super::super::migrate::migrate(&mut connection).unwrap();
+        super::super::migrate::migrate(&mut connection, None).unwrap();
         connection
     }
 

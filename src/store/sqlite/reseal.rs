@@ -97,6 +97,25 @@ impl Resealing {
     }
 }
 
+/// Opens every sealed value and gives their number.
+pub(super) fn open_all(connection: &Connection, ring: &Ring) -> Result<u64, StoreError> {
+    let mut opened = 0;
+    for Column { table, row: [first, second], value, key } in COLUMNS {
+        let sql = format!("SELECT {first}, {second}, {value}, {key} FROM {table} WHERE length({value}) > 0");
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let names: [String; 2] = [row.get(0)?, row.get(1)?];
+            let [one, two] = &names;
+            let names: &[&str] = if *second == "''" { &[one] } else { &[one, two] };
+            let place = Place { table, row: names, column: value };
+            seals::open(connection, ring, place, row.get(3)?, row.get(2)?)?;
+            opened += 1;
+        }
+    }
+    Ok(opened)
+}
+
 fn key_count(connection: &Connection) -> rusqlite::Result<u32> {
     connection.prepare_cached("SELECT COUNT(*) FROM data_key")?.query_row([], |row| row.get(0))
 }

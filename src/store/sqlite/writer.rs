@@ -312,6 +312,12 @@ fn write<'a>(
         }
         Change::RetryAt { message_id, at, error } => super::deliveries::retry_at(connection, message_id, at, error),
         Change::GiveUp { message_id, error } => super::deliveries::give_up(connection, message_id, error),
+        Change::HoldWaiting => {
+            super::deliveries::hold_waiting(connection)?;
+            super::filings::hold_waiting(connection)
+        }
+        Change::Release { message_id, at } => super::deliveries::release(connection, message_id, at),
+        Change::ReleaseFiling { id, at } => super::filings::release(connection, id, at),
         Change::File(filing) => super::filings::queue(connection, seals, filing),
         Change::LeaseFiling { id, lease, until } => super::filings::lease(connection, id, lease, until),
         Change::Filed { id, answer, at } => super::filings::filed(connection, id, answer, at),
@@ -337,6 +343,7 @@ fn write<'a>(
         Change::UseLink { secret_sha256 } => super::access::use_link(connection, secret_sha256),
         Change::PutSession(session) => super::access::put_session(connection, session),
         Change::EndSession { secret_sha256 } => super::access::end_session(connection, secret_sha256),
+        Change::EndAllSessions => super::access::end_all_sessions(connection),
         Change::PutToken(token) => super::access::put_token(connection, token),
         Change::PutClient(client) => super::access::put_client(connection, client),
         Change::RemoveClient { id } => super::access::remove_client(connection, id),

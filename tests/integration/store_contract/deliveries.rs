@@ -154,3 +154,90 @@ fn a_message_is_seen_once_and_a_token_used_once() {
         assert!(matches!(store.commit(accept()), Err(CommitError::Unexpected(Expect::TokenUnused { .. }))));
     });
 }
+
+#[test]
+fn what_is_held_waits_and_holds_up_its_own_stream_until_it_is_let_go() {
+    for_each_store(|name, folder, open| {
+        let store = open(folder);
+        store.commit(Changes::new().with(Change::Queue(delivery("m1", "tokyo")))).unwrap();
+        store.commit(Changes::new().with(Change::HoldWaiting)).unwrap();
+        let (now, until) = ("2026-01-01T00:00:01.000Z", "2026-01-01T00:01:01.000Z");
+        let later = Delivery { stream: "m1".into(), ..delivery("m2", "tokyo") };
+        let other = delivery("m3", "tokyo");
+        store.commit(Changes::new().with(Change::Queue(later)).with(Change::Queue(other))).unwrap();
+        assert_eq!(claimed(&store, now, until, 10, 4), ["m3"], "{name}: another stream goes on");
+        let held = store.view(|view| view.deliveries("held", 10)).unwrap();
+        assert_eq!(held.iter().map(|one| one.message_id.as_str()).collect::<Vec<_>>(), ["m1"], "{name}");
+        let release = |id: &str| Change::Release { message_id: id.into(), at: now.into() };
+        store.commit(Changes::new().with(release("m1")).with(release("m3")).with(release("none"))).unwrap();
+        assert_eq!(
+            claimed(&store, now, until, 10, 4),
+            ["m1"],
+            "{name}: in its order, and what was not held stays as it is"
+        );
+    });
+}
+
+#[test]
+fn accepted_messages_are_walked_in_their_order() {
+    for_each_store(|name, folder, open| {
+        let store = open(folder);
+        for (peer, id) in [("b", "1"), ("a", "2"), ("a", "1"), ("b", "0")] {
+            let seen = SeenMessage {
+                peer: peer.into(),
+                message_id: id.into(),
+                body_sha256: "00".into(),
+                body: b"{}".to_vec(),
+                signature: "sig".into(),
+                receipt: "receipt".into(),
+                received_at: "2026-01-01T00:00:00.000Z".into(),
+            };
+            store.commit(Changes::new().with(Change::Seen(seen))).unwrap();
+        }
+        let mut found = Vec::new();
+        let (mut peer, mut id) = (String::new(), String::new());
+        loop {
+            let page = store.view(|view| view.seen_after(&peer, &id, 3)).unwrap();
+            let Some(last) = page.last() else { break };
+            (peer, id) = (last.peer.clone(), last.message_id.clone());
+            found.extend(page.iter().map(|seen| format!("{}{}{}", seen.peer, seen.message_id, seen.body.len())));
+        }
+        assert_eq!(found, ["a12", "a22", "b02", "b12"], "{name}");
+    });
+}
+
+#[test]
+fn messages_for_local_systems_are_held_and_let_go_too() {
+    for_each_store(|name, folder, open| {
+        let store = open(folder);
+        let filing = |id: &str, referral: &str| watari::store::filings::Filing {
+            id: id.into(),
+            destination: "his".into(),
+            referral: referral.into(),
+            kind: "REF^I12".into(),
+            control_id: id.into(),
+            path: String::new(),
+            body: b"MSH|".to_vec(),
+            status: "queued".into(),
+            created_at: "2026-01-01T00:00:00.000Z".into(),
+            next_attempt_at: "2026-01-01T00:00:00.000Z".into(),
+            attempts: 0,
+            last_error: None,
+            answer: None,
+            filed_at: None,
+        };
+        let now = "2026-01-01T00:00:01.000Z";
+        let due = || {
+            let due = store.view(|view| view.filings_due(now)).unwrap();
+            due.into_iter().map(|one| one.id).collect::<Vec<_>>()
+        };
+        store.commit(Changes::new().with(Change::File(filing("f1", "r1")))).unwrap();
+        store.commit(Changes::new().with(Change::HoldWaiting)).unwrap();
+        store.commit(Changes::new().with(Change::File(filing("f2", "r1")))).unwrap();
+        assert!(due().is_empty(), "{name}: what follows it waits");
+        store.commit(Changes::new().with(Change::File(filing("f3", "r2")))).unwrap();
+        assert_eq!(due(), ["f3"], "{name}: what does not goes on");
+        store.commit(Changes::new().with(Change::ReleaseFiling { id: "f1".into(), at: now.into() })).unwrap();
+        assert_eq!(due(), ["f1"], "{name}");
+    });
+}
