@@ -61,7 +61,7 @@ impl Guard {
         {
             return Ok(Arc::clone(holder));
         }
-        let holder = Arc::new(self.here.store.read(move |view| token::holder(view, &at, &secret)).await?);
+        let holder = Arc::new(self.here.store.look_up(move |view| token::holder(view, &at, &secret)).await?);
         let mut known = lock();
         if known.len() >= MOST_TOKENS {
             known.clear();
