@@ -37,12 +37,14 @@ const MOST_TOKENS: usize = 1000;
 /// Largest answer of a look-up, bytes.
 const LARGEST_LOOK_UP: usize = 1024 * 1024;
 
+/// Tokens by digest, with the time of the look-up.
+type Known = HashMap<String, (Timestamp, Arc<Holder>)>;
+
 /// What the guard works with.
 #[derive(Clone)]
 pub(super) struct Guard {
     here: Institution,
-    /// By digest, with the time of the look-up.
-    known: Arc<Mutex<HashMap<String, (Timestamp, Arc<Holder>)>>>,
+    known: Arc<Mutex<Known>>,
     /// The interactions themselves, for look-ups of the guard's own.
     interactions: Router,
 }

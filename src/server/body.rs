@@ -15,7 +15,7 @@ use super::problem::Problem;
 use crate::fault::Kind;
 
 /// Bytes of bodies at once, in KiB. One that is larger by itself has all of it.
-const ROOM: u32 = 8 * 1024;
+const ROOM: u32 = 4 * 1024;
 /// What a body that does not tell its length is counted as, in KiB.
 const UNTOLD: u32 = ROOM / 4;
 /// How long a request waits for room.
