@@ -5,11 +5,12 @@
 //! Works, done in the order given on one node: `import` (transaction bundles of a folder, `.json` or `.json.bz2`, those that
 //! begin with `0-` first, the others N times under new ids), `pairs` (a Patient and an Observation in a transaction), `read`
 //! (Patients by id), `constant` (as many requests for an answer that needs no store: what the transport allows), `search`
-//! (Observation by patient and code). The node is started from target/release/watari and stopped at the end; with `--url`
+//! (Observation by patient and code), `export` (all of the record as files, made and fetched). The node is started from target/release/watari and stopped at the end; with `--url`
 //! another server is driven in its place. Printed: rate, latency, CPU of the node and of this driver, which runs on the same
 //! cores, and what the node holds in memory.
 
 mod bundles;
+mod export;
 mod load;
 mod node;
 
@@ -47,7 +48,8 @@ async fn main() -> Result<(), Failure> {
             "read" => read(&load, &options).await?,
             "constant" => constant(&load, &options).await?,
             "search" => search(&load, &options).await?,
-            other => return Err(format!("{other} is none of import, pairs, read, constant, search").into()),
+            "export" => export::export(&node).await?,
+            other => return Err(format!("{other} is none of import, pairs, read, constant, search, export").into()),
         }
     }
     Ok(())

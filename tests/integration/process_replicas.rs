@@ -1,8 +1,12 @@
 //! Several `watari serve` on one PostgreSQL: what one leaves undone another does, once; and the node says so while the
 //! database is away.
 
+use serde_json::{Value, json};
 use watari::config::PostgresConfig;
+use watari::store::exports::ExportStatus;
 
+use super::fhir_client::System;
+use super::fhir_export;
 use super::postgres_server::{self, Server};
 use super::process::clinician::Clinician;
 use super::process::mllp::{Feed, message};
@@ -23,7 +27,48 @@ fn replica(of: &Site, name: &str) -> Site {
     site.with(|config| config.store.postgres = postgres)
 }
 
-/// DB-07: one of three replicas is killed while referrals are under way.
+/// Resources of an export.
+const EXPORTED: usize = 6_000;
+
+/// Begins an export for each of three replicas; when it returns, each of them works at one.
+async fn exports_under_way(a: &Site, system: &System<'_>) -> Vec<String> {
+    for first in (0..EXPORTED).step_by(500) {
+        let entries: Vec<Value> = (first..first + 500)
+            .map(|number| {
+                let id = format!("b{number:05}");
+                let resource = json!({"resourceType": "Basic", "id": id, "code": {"text": "x".repeat(3000)}});
+                json!({"resource": resource, "request": {"method": "PUT", "url": format!("Basic/{id}")}})
+            })
+            .collect();
+        system.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})).await.is(200);
+    }
+    let is_open = |place: &String| {
+        let id = place.rsplit('/').next().unwrap_or_default();
+        a.read(|view| view.export(id)).is_some_and(|export| export.status == ExportStatus::Open)
+    };
+    let mut places = Vec::new();
+    for _ in 0..5 {
+        for _ in 0..3 {
+            let begun = system.get_with("/fhir/$export?_type=Basic", &[("prefer", "respond-async")]).await.is(202);
+            places.push(begun.header("content-location").to_owned());
+        }
+        // A replica works at one at a time: when none waits and three are open, each has one.
+        until("an export at each replica", || {
+            let now = watari::clock::instant(watari::clock::Clock::now(&watari::clock::SystemClock));
+            a.read(|view| view.exports_due(&now, 5)).is_empty().then_some(())
+        })
+        .await;
+        if places.iter().filter(|place| is_open(place)).count() == 3 {
+            return places;
+        }
+        for place in &places {
+            fhir_export::followed(system, place).await.is(200);
+        }
+    }
+    panic!("exports are done before a replica could be killed: make them larger");
+}
+
+/// DB-07: one of three replicas is killed while referrals and exports are under way.
 #[tokio::test]
 async fn the_others_send_what_a_killed_replica_leaves_each_referral_once() {
     if !postgres_server::is_there() {
@@ -51,6 +96,8 @@ async fn the_others_send_what_a_killed_replica_leaves_each_referral_once() {
         let clinician = Clinician::sign_in(site, node).await;
         referrals.push(clinician.refer(&patient, "Lefebvre", "sumida").await);
     }
+    let system = System::new(&a, &node_a, "system");
+    let exports = exports_under_way(&a, &system).await;
     until("a message at the receiver", || (proxy.lost() > 0).then_some(())).await;
     node_b.kill();
     proxy.lose_answers(false);
@@ -68,6 +115,16 @@ async fn the_others_send_what_a_killed_replica_leaves_each_referral_once() {
         let events = a.read(|view| view.referral_events(id));
         assert_eq!(events.iter().filter(|event| event.to == "received").count(), 1, "{events:#?}");
     }
+    for place in &exports {
+        let manifest = fhir_export::followed(&system, place).await.is(200).json();
+        let file = system.get(manifest["output"][0]["url"].as_str().unwrap()).await.is(200);
+        let mut ids: Vec<&str> = file.text.lines().map(|line| line.get(..40).unwrap_or(line)).collect();
+        assert_eq!((ids.len(), &manifest["output"][0]["count"]), (EXPORTED, &EXPORTED.into()));
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), EXPORTED, "each resource once");
+    }
+    assert_eq!(a.audited("export.done").len(), exports.len(), "done once each");
     for chain in a.store().view(|view| watari::audit::verify(view)).unwrap() {
         assert!(["a", "b", "c"].contains(&chain.chain.as_str()), "{chain:?}");
     }
