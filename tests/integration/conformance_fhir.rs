@@ -97,7 +97,8 @@ async fn a_client_of_others_finds_what_it_must() {
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     // The script follows an export without its token, which no server of patients' records may answer.
     let with_token = "const plain = globalThis.fetch; const token = process.argv[process.argv.indexOf('--token') + 1];\n\
-        globalThis.fetch = (url, init = {}) => { const headers = new Headers(init.headers);\n\
+        globalThis.fetch = (url, init = {}) => { if (typeof url !== 'string') return plain(url, init);\n\
+        const headers = new Headers(init.headers);\n\
         if (!headers.has('authorization')) headers.set('authorization', 'Bearer ' + token);\n\
         return plain(url, { ...init, headers }); };\n";
     std::fs::write(clients.path().join("with-token.mjs"), with_token).unwrap();
