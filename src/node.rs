@@ -122,6 +122,9 @@ pub enum NodeError {
     /// A local system cannot be served as configured.
     #[error(transparent)]
     Filing(#[from] filing::UnknownCharset),
+    /// Nobody can be cleared, or asked for consent, as configured.
+    #[error(transparent)]
+    Access(#[from] crate::access::limits::UnknownSetting),
     /// Mapping rows do not compile.
     #[error(transparent)]
     Mappings(#[from] crate::translate::MappingError),
@@ -146,6 +149,7 @@ impl Parts {
     /// Opens keys, store and tables of a configured node.
     pub fn open(config: &Config, purpose: Purpose) -> Result<Self, NodeError> {
         filing::check(&config.filing)?;
+        crate::access::limits::check(&config.access)?;
         let identity = load_identity(config, purpose)?;
         let store = open_store(&config.store)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -245,7 +249,7 @@ impl Node {
         }
         let filing = filing::worker::run(node.parts.here.clone(), stop.clone());
         node.run("the filing into local systems", filing);
-        let exports = exports::worker::run(node.parts.here.clone(), config.fhir.export_hours, stop.clone());
+        let exports = exports::worker::run(node.parts.here.clone(), config.access.clone(), config.fhir.export_hours, stop.clone());
         node.run("the exports", exports);
         let store = node.parts.here.store.clone();
         node.run("the disk of the database", care::watch_disk(store.clone(), stop.clone()));
@@ -267,7 +271,7 @@ impl Node {
         let pages = PageState::new(here.clone(), Arc::clone(&self.wake), config);
         let listens = || format!("https://{}", self.doors.inside);
         let base = config.inside.public_url.clone().unwrap_or_else(listens).into();
-        let smart = SmartState { here: here.clone(), base, config: config.access.clone() };
+        let smart = SmartState::new(here.clone(), base, config.access.clone());
         let app = routes::inside(pages, config.fhir.clone(), smart);
         let work = listen::serve_inside(listener, &here.identity, config.inside.clone(), app, stop.clone())?;
         self.run("the inside door", work);
@@ -282,7 +286,8 @@ impl Node {
         stop: &watch::Receiver<bool>,
     ) -> Result<(), NodeError> {
         let here = self.parts.here.clone();
-        let policy = CohortPolicy { answer_peers: purpose == Purpose::Demo, ..CohortPolicy::of(&config.cohort) };
+        let policy =
+            CohortPolicy { answer_peers: purpose == Purpose::Demo, ..CohortPolicy::of(&config.cohort, &config.access) };
         let app = routes::outside(here.clone(), OutsideUrl(self.doors.outside_url.clone()), policy);
         let work = outside::serve_outside(listener, here, config.outside.clone(), app, stop.clone())?;
         self.run("the outside door", work);

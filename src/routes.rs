@@ -42,7 +42,7 @@ pub fn inside(pages: PageState, fhir: FhirConfig, smart: SmartState) -> Router {
         .merge(crate::intake::pages::router(pages.clone()))
         .merge(crate::referral::pages::router(pages.clone()))
         .merge(crate::cohort::pages::router(pages.clone()))
-        .merge(crate::fhir_api::router(pages.here.clone(), fhir))
+        .merge(crate::fhir_api::router(pages.here.clone(), fhir, smart.config.clone()))
         .route("/health", get(health::live))
         .route("/ready", get(health::ready).with_state(pages.here.clone()))
         .route("/metrics", any(not_built))

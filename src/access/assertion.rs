@@ -110,6 +110,9 @@ pub enum KeySetError {
     /// None or too many.
     #[error("the key set must hold 1 to 16 keys")]
     Count,
+    /// Not an address of keys.
+    #[error("the address of keys must be https://host/path, without a name or password, a query or a fragment")]
+    Address,
 }
 
 /// Checks a key set before it is registered.
@@ -130,6 +133,37 @@ pub fn check_keys(json: &str) -> Result<(), KeySetError> {
         }
     }
     Ok(())
+}
+
+/// Checks an address of keys before it is registered.
+pub fn check_address(address: &str) -> Result<String, KeySetError> {
+    let rest = address.strip_prefix("https://").ok_or(KeySetError::Address)?;
+    let host = rest.split('/').next().unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'@' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>');
+    if host.is_empty() || address.len() > 500 || !address.bytes().all(plain) {
+        return Err(KeySetError::Address);
+    }
+    Ok(address.to_owned())
+}
+
+/// The client that an unverified assertion names, if its keys are to be fetched: of the others, of strangers, and of those
+/// who bring an address that is not the registered one, nothing ever is.
+pub fn keys_address(view: &dyn View, assertion: &str) -> Result<Option<String>, StoreError> {
+    let Ok((header, claims)) = unverified(assertion) else { return Ok(None) };
+    let Some(client) = view.client(&claims.iss)? else { return Ok(None) };
+    let jku = header.jku.as_ref().map(|jku| jku.as_str().unwrap_or_default());
+    Ok(client.keys_url.filter(|registered| jku.is_none_or(|jku| jku == registered)))
+}
+
+/// The `kid` that an unverified assertion names.
+pub fn kid(assertion: &str) -> Option<String> {
+    unverified(assertion).ok().map(|(header, _)| header.kid)
+}
+
+/// Whether a key set has a key of this name.
+pub fn has_key(set: &str, kid: &str) -> bool {
+    let set = serde_json::from_str::<KeySet>(set);
+    set.is_ok_and(|set| set.keys.iter().any(|key| key.kid.as_deref() == Some(kid)))
 }
 
 impl Key {
@@ -177,8 +211,10 @@ struct Claims {
 }
 
 /// Checks an assertion at `now` (seconds since 1970) for the token address `audience`; clocks may differ by `skew` seconds.
+/// `fetched` is what was found at [`keys_address`].
 pub fn verify(
     view: &dyn View,
+    fetched: Option<&str>,
     now: i64,
     skew: i64,
     audience: &str,
@@ -193,14 +229,19 @@ pub fn verify(
     if header.typ.as_deref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
         return Err(AssertionError::Type);
     }
-    // Every client is registered with its keys, none with an address of them.
-    if header.jku.is_some() {
+    let client = view.client(&unverified.iss)?.ok_or(AssertionError::Client)?;
+    // Where a client is registered with its keys, no address is the registered one.
+    if header.jku.is_some_and(|jku| jku.as_str() != client.keys_url.as_deref() || jku.is_null()) {
         return Err(AssertionError::KeyAddress);
     }
-    let client = view.client(&unverified.iss)?.ok_or(AssertionError::Client)?;
-    let set: KeySet = serde_json::from_str(&client.keys).map_err(|_| AssertionError::Key)?;
-    let named = set.keys.iter().find(|key| key.kid.as_deref() == Some(header.kid.as_str()));
-    let key = named.filter(|key| key.algorithm() == Some(algorithm)).ok_or(AssertionError::Key)?;
+    let keys = if client.keys_url.is_some() { fetched.ok_or(AssertionError::Key)? } else { &client.keys };
+    let set: KeySet = serde_json::from_str(keys).map_err(|_| AssertionError::Key)?;
+    // A published set may hold keys for other uses; one that is named twice, or with its secret, is nobody's.
+    let mut named = set.keys.iter().filter(|key| key.kid.as_deref() == Some(header.kid.as_str()));
+    let key = match (named.next(), named.next()) {
+        (Some(key), None) if key.algorithm() == Some(algorithm) && key.d.is_none() => key,
+        _ => return Err(AssertionError::Key),
+    };
     let decoding = key.decoding(algorithm).ok_or(AssertionError::Key)?;
     let mut signature_only = Validation::new(algorithm);
     signature_only.required_spec_claims.clear();

@@ -5,11 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::assertion::{self, AssertionError, KeySetError};
+use super::labels::{Clearance, UnknownLabel};
 use super::scope::{ScopeError, Scopes};
-use super::{AccessError, Role};
+use super::{AccessError, Role, purpose};
 use crate::clock::{Clock, instant};
 use crate::config::AccessConfig;
 use crate::fault::{Classified, Kind};
+use crate::fhir::reference;
 use crate::ids;
 use crate::store::access::{ApiToken, Client};
 use crate::store::audit::AuditEntry;
@@ -30,6 +32,15 @@ pub enum RegistrationError {
     /// Its keys.
     #[error(transparent)]
     Keys(#[from] KeySetError),
+    /// Its clearance.
+    #[error(transparent)]
+    Clearance(#[from] UnknownLabel),
+    /// Its purpose.
+    #[error("{0:?} is no v3-PurposeOfUse, such as TREAT, HRESCH, PUBHLTH")]
+    Purpose(String),
+    /// What a Consent calls it.
+    #[error("{0:?} is no reference such as Organization/lab")]
+    Actor(String),
     /// The commit.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -44,35 +55,88 @@ impl Classified for RegistrationError {
     }
 }
 
+/// A client to be registered.
+#[derive(Debug, Clone, Default)]
+pub struct Registration {
+    /// Its `client_id`.
+    pub id: String,
+    /// SMART scopes that it may ask for.
+    pub scope: String,
+    /// Its public keys.
+    pub keys: Keys,
+    /// Security labels that it is cleared for.
+    pub clearance: Vec<String>,
+    /// What it uses the record for (v3-PurposeOfUse).
+    pub purpose: Option<String>,
+    /// What a Consent calls it, `Type/id`.
+    pub actors: Vec<String>,
+}
+
+/// Public keys of a client.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// A JSON Web Key Set.
+    Set(String),
+    /// Where it is to be had, `https://…`.
+    At(String),
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::Set(String::new())
+    }
+}
+
 /// Registers a client, in place of one of this name, whose tokens end. Blocks.
-pub fn register(
-    store: &Handle,
-    clock: &dyn Clock,
-    id: &str,
-    scope: &str,
-    keys: &str,
-) -> Result<Client, RegistrationError> {
+pub fn register(store: &Handle, clock: &dyn Clock, wanted: &Registration) -> Result<Client, RegistrationError> {
+    let client = checked(wanted, instant(clock.now()))?;
+    let detail = json!({
+        "scope": client.scope,
+        "keys_sha256": ids::sha256_hex(client.keys.as_bytes()),
+        "keys_url": client.keys_url,
+        "clearance": client.clearance,
+        "purpose": client.purpose,
+        "actors": client.actors,
+    });
+    let audit = entry(client.registered_at.clone(), "node", "access.client", &client.id, &detail);
+    store.commit(Changes::new().with(Change::PutClient(client.clone())).with(Change::Audit(audit)))?;
+    Ok(client)
+}
+
+fn checked(wanted: &Registration, registered_at: String) -> Result<Client, RegistrationError> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if id.is_empty() || id.len() > 64 || !id.bytes().all(plain) {
+    if wanted.id.is_empty() || wanted.id.len() > 64 || !wanted.id.bytes().all(plain) {
         return Err(RegistrationError::Name);
     }
-    let scopes = Scopes::parse(scope)?;
+    let scopes = Scopes::parse(&wanted.scope)?;
     if scopes.is_empty() {
         return Err(RegistrationError::NoScope);
     }
-    assertion::check_keys(keys)?;
-    let at = instant(clock.now());
-    let client = Client {
-        id: id.to_owned(),
-        scope: scopes.to_string(),
-        keys: keys.to_owned(),
-        registered_at: at.clone(),
-        ..Client::default()
+    let (keys, keys_url) = match &wanted.keys {
+        Keys::Set(set) => {
+            assertion::check_keys(set)?;
+            (set.clone(), None)
+        }
+        Keys::At(url) => (String::new(), Some(assertion::check_address(url)?)),
     };
-    let detail = json!({"scope": client.scope, "keys_sha256": ids::sha256_hex(keys.as_bytes())});
-    let audit = entry(at, "node", "access.client", id, &detail);
-    store.commit(Changes::new().with(Change::PutClient(client.clone())).with(Change::Audit(audit)))?;
-    Ok(client)
+    let clearance = Clearance::parse(wanted.clearance.iter().map(String::as_str))?.to_string();
+    if let Some(unknown) = wanted.purpose.as_deref().filter(|purpose| !purpose::is_known(purpose)) {
+        return Err(RegistrationError::Purpose(unknown.chars().take(40).collect()));
+    }
+    if let Some(actor) = wanted.actors.iter().find(|actor| reference::split(actor).is_none()) {
+        return Err(RegistrationError::Actor(actor.chars().take(100).collect()));
+    }
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    Ok(Client {
+        id: wanted.id.clone(),
+        scope: scopes.to_string(),
+        keys,
+        keys_url,
+        clearance: given(clearance),
+        purpose: wanted.purpose.clone(),
+        actors: given(wanted.actors.join(" ")),
+        registered_at,
+    })
 }
 
 /// Removes a client; its tokens end. Blocks.
@@ -120,18 +184,20 @@ pub enum GrantError {
     Store(#[from] StoreError),
 }
 
-/// Gives a token for an assertion meant for the token address `audience`. Of two uses of one assertion, one succeeds. Blocks.
+/// Gives a token for an assertion meant for the token address `audience`; `keys` is what was found at the client's own address
+/// of keys, if it has one. Of two uses of one assertion, one succeeds. Blocks.
 pub fn grant(
     store: &Handle,
     clock: &dyn Clock,
     config: &AccessConfig,
     audience: &str,
+    keys: Option<&str>,
     request: &TokenRequest,
 ) -> Result<Granted, GrantError> {
     let now = clock.now();
     let skew = i64::try_from(config.clock_skew_seconds).unwrap_or(i64::MAX);
     let asserted = store
-        .view(|view| assertion::verify(view, now.as_second(), skew, audience, &request.assertion))
+        .view(|view| assertion::verify(view, keys, now.as_second(), skew, audience, &request.assertion))
         .map_err(|error| match error {
             AssertionError::Store(error) => GrantError::Store(error),
             error => GrantError::Client(error),

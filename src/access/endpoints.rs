@@ -10,9 +10,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::assertion;
 use super::client::{self, GrantError, TokenRequest};
 use crate::config::AccessConfig;
 use crate::exchange::Institution;
+use crate::exchange::key_sets::{KeySetSettings, KeySets};
 use crate::server::body::WholeBody;
 use crate::server::problem::Problem;
 use crate::store::StoreError;
@@ -33,6 +35,36 @@ pub struct SmartState {
     pub base: Arc<str>,
     /// `[access]`.
     pub config: AccessConfig,
+    /// Keys that clients publish.
+    keys: Arc<KeySets>,
+}
+
+impl SmartState {
+    /// These endpoints at the door `base`.
+    pub fn new(here: Institution, base: Arc<str>, config: AccessConfig) -> Self {
+        let settings = KeySetSettings {
+            authority: config.keys_authority.clone(),
+            private_addresses: config.keys_from_private_addresses,
+        };
+        Self { here, base, config, keys: Arc::new(KeySets::new(&settings)) }
+    }
+
+    /// The keys of the client that an assertion names, if it publishes them.
+    async fn published(&self, assertion: &str) -> Result<Option<String>, StoreError> {
+        let told = assertion.to_owned();
+        let Some(url) = self.here.store.read(move |view| assertion::keys_address(view, &told)).await? else {
+            return Ok(None);
+        };
+        let kid = assertion::kid(assertion);
+        let enough = |set: &str| kid.as_deref().is_some_and(|kid| assertion::has_key(set, kid));
+        match self.keys.get(&url, self.here.clock.now(), enough).await {
+            Ok(set) => Ok(Some(set)),
+            Err(cause) => {
+                tracing::warn!(%cause, "the keys of a client cannot be had");
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// The two addresses; the first also below `/fhir`.
@@ -64,9 +96,13 @@ async fn token(State(state): State<SmartState>, WholeBody(body, _held): WholeBod
         Ok(request) => request,
         Err((error, text)) => return refusal(StatusCode::BAD_REQUEST, error, text),
     };
+    let keys = match state.published(&request.assertion).await {
+        Ok(keys) => keys,
+        Err(error) => return Problem::from(error).into_response(),
+    };
     let work = tokio::task::spawn_blocking(move || {
         let audience = format!("{}{TOKEN}", state.base);
-        client::grant(&state.here.store, state.here.clock.as_ref(), &state.config, &audience, &request)
+        client::grant(&state.here.store, state.here.clock.as_ref(), &state.config, &audience, keys.as_deref(), &request)
     });
     match work.await.unwrap_or(Err(GrantError::Store(StoreError::Closed))) {
         Ok(granted) => answer(

@@ -2,8 +2,12 @@
 
 pub mod assertion;
 pub mod client;
+pub mod consent;
 pub mod endpoints;
+pub mod labels;
+pub mod limits;
 pub mod permit;
+pub mod purpose;
 pub mod scope;
 pub mod session;
 pub mod token;

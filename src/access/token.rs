@@ -2,11 +2,13 @@
 
 use jiff::SignedDuration;
 
+use super::limits::Limits;
 use super::scope::Scopes;
 use super::{AccessError, Role, Staff};
 use crate::clock::{Clock, instant};
+use crate::config::AccessConfig;
 use crate::ids;
-use crate::store::access::ApiToken;
+use crate::store::access::{ApiToken, Client};
 use crate::store::audit::AuditEntry;
 use crate::store::{Change, Changes, Handle, View};
 
@@ -39,7 +41,8 @@ pub fn create(store: &Handle, clock: &dyn Clock, role: Role, ttl: SignedDuration
 
 /// Who comes with this token at `now` (RFC 3339).
 pub fn check(view: &dyn View, now: &str, bearer: &str) -> Result<Staff, AccessError> {
-    Ok(holder(view, now, bearer)?.staff)
+    let token = found(view, now, bearer)?;
+    Ok(Staff { user: user(&token), role: token.role })
 }
 
 /// Somebody with a token, and what it may do at the FHIR API.
@@ -49,25 +52,50 @@ pub struct Holder {
     pub staff: Staff,
     /// What.
     pub scopes: Scopes,
+    /// What is withheld from them.
+    pub limits: Limits,
     /// The token ends, RFC 3339.
     pub expires_at: String,
 }
 
 /// Who comes with this token at `now`, with its scopes: those it was made with, or those of its role.
-pub fn holder(view: &dyn View, now: &str, bearer: &str) -> Result<Holder, AccessError> {
+pub fn holder(view: &dyn View, config: &AccessConfig, now: &str, bearer: &str) -> Result<Holder, AccessError> {
+    let token = found(view, now, bearer)?;
+    let scopes = token.scope.as_deref().unwrap_or(scopes_of(token.role));
+    let scopes = Scopes::parse(scopes).map_err(|_| AccessError::NoToken)?;
+    let limits = match &token.client {
+        Some(client) => Limits::of_client(config, client)?,
+        None => Limits::of_role(config, token.role),
+    };
+    Ok(Holder { staff: Staff { user: user(&token), role: token.role }, scopes, limits, expires_at: token.expires_at })
+}
+
+/// A token that is good.
+struct Found {
+    digest: String,
+    role: Role,
+    client: Option<Client>,
+    scope: Option<String>,
+    expires_at: String,
+}
+
+fn found(view: &dyn View, now: &str, bearer: &str) -> Result<Found, AccessError> {
     let digest = ids::sha256_hex(bearer.as_bytes());
     let token = view.api_token(&digest)?.ok_or(AccessError::NoToken)?;
     if token.expires_at.as_str() <= now {
         return Err(AccessError::NoToken);
     }
     let role = Role::parse(&token.role).ok_or(AccessError::NoToken)?;
-    let scopes = Scopes::parse(token.scope.as_deref().unwrap_or(scopes_of(role))).map_err(|_| AccessError::NoToken)?;
-    let user = match token.client {
+    let client = match token.client {
         // A token does not outlive its client's registration.
-        Some(client) => format!("client:{}", view.client(&client)?.ok_or(AccessError::NoToken)?.id),
-        None => name(&digest),
+        Some(client) => Some(view.client(&client)?.ok_or(AccessError::NoToken)?),
+        None => None,
     };
-    Ok(Holder { staff: Staff { user, role }, scopes, expires_at: token.expires_at })
+    Ok(Found { digest, role, client, scope: token.scope, expires_at: token.expires_at })
+}
+
+fn user(token: &Found) -> String {
+    token.client.as_ref().map_or_else(|| name(&token.digest), |client| format!("client:{}", client.id))
 }
 
 /// What a role may do at the FHIR API, in scopes.

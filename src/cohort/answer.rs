@@ -4,7 +4,8 @@ use super::ask::own_answer;
 use super::disclosure::{Protected, protect};
 use super::question::{self, Checked};
 use super::{CohortError, count};
-use crate::config::CohortConfig;
+use crate::access::limits::{Limits, Permitted};
+use crate::config::{AccessConfig, CohortConfig};
 use crate::exchange::Institution;
 use crate::exchange::envelope::VerifiedMessage;
 use crate::harmonise;
@@ -26,18 +27,21 @@ pub struct CohortPolicy {
     pub threshold: u64,
     /// `[cohort] rounding`.
     pub rounding: u64,
+    /// What is not counted: what researchers are not cleared for, and patients who refuse research.
+    pub limits: Limits,
 }
 
 impl CohortPolicy {
     /// The policy of a configuration: peers are refused.
-    pub fn of(config: &CohortConfig) -> Self {
-        Self { answer_peers: false, threshold: config.threshold, rounding: config.rounding }
+    pub fn of(config: &CohortConfig, access: &AccessConfig) -> Self {
+        let limits = Limits::of_research(access);
+        Self { answer_peers: false, threshold: config.threshold, rounding: config.rounding, limits }
     }
 }
 
 impl Default for CohortPolicy {
     fn default() -> Self {
-        Self::of(&CohortConfig::default())
+        Self::of(&CohortConfig::default(), &AccessConfig::default())
     }
 }
 
@@ -69,7 +73,8 @@ pub(super) async fn own_count(
 ) -> Result<Protected, CohortError> {
     let catalog = harmonise::builtin().map_err(|error| CohortError::Tables(error.to_string()))?;
     let plan = count::plan(catalog, question, here.clock.now().to_zoned(here.config.zone()).date())?;
-    let exact = here.store.read(move |view| count::count(view, &plan)).await?;
+    let (limits, now) = (policy.limits.clone(), here.now());
+    let exact = here.store.read(move |view| count::count(&Permitted::new(view, &limits, &now), &plan)).await?;
     Ok(protect(exact, policy.threshold, policy.rounding))
 }
 

@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             let purpose = if args.demo { Purpose::Demo } else { Purpose::Care };
             let (config, parts) = context.parts(purpose)?;
             let staff = Staff { user: "user:command-line".to_owned(), role: Role::Researcher };
-            let policy = CohortPolicy::of(&config.cohort);
+            let policy = CohortPolicy::of(&config.cohort, &config.access);
             let within = Duration::from_secs(config.exchange.attempt_seconds);
             let sha256 = runtime()?.block_on(cohort::ask(&parts.here, &staff, &bytes, &policy, within))?;
             let result: Value = parts.here.store.view(|view| cohort::result_json(view, &sha256))?;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use access::AccessConfig;
+pub use access::{AccessConfig, ClearanceConfig};
 pub use backup::BackupConfig;
 pub use cohort::CohortConfig;
 pub use exchange::ExchangeConfig;
@@ -132,6 +132,7 @@ impl Config {
             [&mut postgres.password_file, &mut postgres.authority].into_iter().flatten().for_each(resolve);
         }
         [&mut self.backup.folder, &mut self.backup.recovery_key_file].into_iter().flatten().for_each(resolve);
+        self.access.keys_authority.iter_mut().for_each(resolve);
         self.intake.mappings.iter_mut().for_each(resolve);
         self.intake.code_maps.iter_mut().for_each(resolve);
         self.intake.ssmix2.iter_mut().for_each(|storage| resolve(&mut storage.path));

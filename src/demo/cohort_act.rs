@@ -54,7 +54,7 @@ pub(super) async fn play(
 
 async fn ask(site: &Site, question: &str) -> Result<String, DemoError> {
     let staff = crate::access::Staff { user: "dr-singh".to_owned(), role: Role::Researcher };
-    let policy = CohortPolicy::of(&site.config.cohort);
+    let policy = CohortPolicy::of(&site.config.cohort, &site.config.access);
     let within = Duration::from_secs(site.config.exchange.attempt_seconds);
     cohort::ask(&site.node.parts.here, &staff, question.as_bytes(), &policy, within)
         .await

@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod identity;
 mod invitation;
 pub mod jws;
+pub mod key_sets;
 pub mod pairing;
 pub mod receipt;
 pub mod receive;

@@ -61,6 +61,9 @@ pub enum ExportError {
     /// A filter cannot be answered.
     #[error("a _typeFilter cannot be answered: {0}")]
     Filter(String),
+    /// Whoever asked for it is registered no longer.
+    #[error("the client that asked for the export is not registered any more")]
+    Gone,
     /// What was kept cannot be read.
     #[error("the export is damaged")]
     Damaged,
@@ -77,6 +80,7 @@ impl Classified for ExportError {
         match self {
             Self::TooMany(_) => Kind::TooMany,
             Self::NoGroup(_) => Kind::NotFound,
+            Self::Gone => Kind::Forbidden,
             Self::Filter(_) => Kind::Unprocessable,
             Self::Damaged => Kind::Internal,
             Self::Taken => Kind::Conflict,

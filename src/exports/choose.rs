@@ -80,14 +80,7 @@ impl Choice {
         };
         (is_of_level || self.apart.iter().any(|kind| kind == held.kind))
             && self.found.get(held.kind).is_none_or(|found| found.binary_search(&held.position).is_ok())
-            && may_leave(held)
     }
-}
-
-/// Whether what is known of a resource beyond its type (its security labels, the consents of its patient) lets it leave. The
-/// one place that every resource of an export passes.
-fn may_leave(_held: &Held<'_>) -> bool {
-    true
 }
 
 /// What must be found out at the beginning, as pieces: parts of the selection, what was deleted, and what is to be said.

@@ -1,6 +1,7 @@
 //! Who works at exports: each replica looks for one that waits, leases it and makes it, and takes away what is over. What a
 //! dead replica held is continued by another when its lease ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,10 @@ use tokio::sync::watch;
 
 use super::ask::ExportError;
 use super::make::{self, LEASE};
+use crate::access::limits::{self, Limits};
+use crate::access::{Role, Staff};
 use crate::clock::instant;
+use crate::config::AccessConfig;
 use crate::exchange::Institution;
 use crate::ids;
 use crate::store::exports::{Export, ExportStatus};
@@ -21,12 +25,13 @@ const PIECES: u64 = 16;
 /// Exports looked at, of which something is to be taken away.
 const OVER: usize = 8;
 
-/// Works until `shutdown` becomes true; files stay for `hours` when they are done.
-pub async fn run(here: Institution, hours: u64, shutdown: watch::Receiver<bool>) {
+/// Works until `shutdown` becomes true; files stay for `hours` when they are done. What `access` withholds from whoever asked for
+/// an export is not in it.
+pub async fn run(here: Institution, access: AccessConfig, hours: u64, shutdown: watch::Receiver<bool>) {
     let mut stop = shutdown.clone();
     while !*stop.borrow() {
-        let (here, shutdown) = (here.clone(), shutdown.clone());
-        let worked = tokio::task::spawn_blocking(move || look(&here, hours, &shutdown)).await;
+        let (here, access, shutdown) = (here.clone(), access.clone(), shutdown.clone());
+        let worked = tokio::task::spawn_blocking(move || look(&here, &access, hours, &shutdown)).await;
         let is_idle = match worked {
             Ok(Ok(worked)) => !worked,
             Ok(Err(error)) => {
@@ -44,7 +49,12 @@ pub async fn run(here: Institution, hours: u64, shutdown: watch::Receiver<bool>)
 }
 
 /// Does what is there to do; whether there was something.
-fn look(here: &Institution, hours: u64, shutdown: &watch::Receiver<bool>) -> Result<bool, StoreError> {
+fn look(
+    here: &Institution,
+    access: &AccessConfig,
+    hours: u64,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<bool, StoreError> {
     let now = here.now();
     let (due, over) =
         here.store.view(|view| Ok::<_, StoreError>((view.exports_due(&now, 1)?, view.exports_over(&now, OVER)?)))?;
@@ -59,7 +69,8 @@ fn look(here: &Institution, hours: u64, shutdown: &watch::Receiver<bool>) -> Res
     }
     // As it is under the lease: the one that was read may have been continued since.
     let Some(export) = here.store.view(|view| view.export(&export.id))? else { return Ok(true) };
-    match make::make(here, &export, &lease, hours, &|| *shutdown.borrow()) {
+    let seen = as_its_owner(here, access, &export);
+    match seen.and_then(|seen| make::make(&seen, &export, &lease, hours, &|| *shutdown.borrow())) {
         Ok(()) | Err(ExportError::Taken) => Ok(true),
         // The lease ends by itself, and whoever is there goes on.
         Err(ExportError::Store(error)) => Err(error),
@@ -70,6 +81,20 @@ fn look(here: &Institution, hours: u64, shutdown: &watch::Receiver<bool>) -> Res
             Ok(true)
         }
     }
+}
+
+/// The institution as the owner of an export may see it now: what was withdrawn since it was asked for is withheld, too.
+fn as_its_owner(here: &Institution, access: &AccessConfig, export: &Export) -> Result<Institution, ExportError> {
+    let staff = Staff { user: export.owner.clone(), role: Role::System };
+    let limits = match export.owner.strip_prefix("client:") {
+        Some(client) => match here.store.view(|view| view.client(client))? {
+            Some(client) => Limits::of_client(access, &client).map_err(|_| ExportError::Gone)?,
+            None => return Err(ExportError::Gone),
+        },
+        None => Limits::of_role(access, staff.role),
+    };
+    let store = limits::permitted(&here.store, Arc::clone(&here.clock), &staff, &limits);
+    Ok(Institution { store, ..here.clone() })
 }
 
 /// Leases it, unless another worker was quicker.

@@ -23,6 +23,7 @@ use crate::access::AccessError;
 use crate::access::permit::{self, Permission};
 use crate::access::scope::{Act, Reach};
 use crate::access::token::{self, Holder};
+use crate::config::AccessConfig;
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir;
@@ -37,13 +38,14 @@ const MOST_TOKENS: usize = 1000;
 /// Largest answer of a look-up, bytes.
 const LARGEST_LOOK_UP: usize = 1024 * 1024;
 
-/// Tokens by digest, with the time of the look-up.
+/// Holders by the digest of their token, with the time of the look-up.
 type Known = HashMap<String, (Timestamp, Arc<Holder>)>;
 
 /// What the guard works with.
 #[derive(Clone)]
 pub(super) struct Guard {
     here: Institution,
+    access: Arc<AccessConfig>,
     known: Arc<Mutex<Known>>,
     /// The interactions themselves, for look-ups of the guard's own.
     interactions: Router,
@@ -63,7 +65,8 @@ impl Guard {
         {
             return Ok(Arc::clone(holder));
         }
-        let holder = Arc::new(self.here.store.look_up(move |view| token::holder(view, &at, &secret)).await?);
+        let access = Arc::clone(&self.access);
+        let holder = Arc::new(self.here.store.look_up(move |view| token::holder(view, &access, &at, &secret)).await?);
         let mut known = lock();
         if known.len() >= MOST_TOKENS {
             known.clear();
@@ -184,33 +187,32 @@ impl Guard {
 
 impl Guard {
     /// A guard who looks things up by `interactions`.
-    pub(super) fn new(here: Institution, interactions: Router) -> Self {
-        Self { here, known: Arc::default(), interactions }
+    pub(super) fn new(here: Institution, access: AccessConfig, interactions: Router) -> Self {
+        Self { here, access: Arc::new(access), known: Arc::default(), interactions }
     }
 
-    /// `router`, behind this guard.
-    pub(super) fn before(&self, router: Router) -> Router {
+    /// The interactions that entries of bundles are answered by, behind this guard.
+    pub(super) fn before_entries(&self, router: Router) -> Router {
         router.layer(axum::middleware::from_fn_with_state(self.clone(), admit))
     }
+
+    /// The request as it may go on, and who comes with it; both stand in its extensions.
+    pub(super) async fn enter(&self, request: Request) -> Result<(Request, Arc<Holder>), Problem> {
+        let holder = self.holder(request.headers()).await?;
+        Caller::is(request.extensions(), &holder.staff.user, &holder.staff);
+        let mut request = if holder.scopes.is_everything() { request } else { self.admitted(request, &holder).await? };
+        request.extensions_mut().insert(holder.staff.clone());
+        request.extensions_mut().insert(Arc::clone(&holder));
+        Ok((request, holder))
+    }
 }
 
-/// Lets a request through as far as its token reaches.
+/// Lets an entry of a bundle through as far as its token reaches.
 async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if request.method() == Method::GET && request.uri().path().trim_end_matches('/') == "/metadata" {
-        return next.run(request).await;
-    }
-    match enter(&guard, request).await {
-        Ok(request) => next.run(request).await,
+    match guard.enter(request).await {
+        Ok((request, _)) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
-}
-
-async fn enter(guard: &Guard, request: Request) -> Result<Request, Problem> {
-    let holder = guard.holder(request.headers()).await?;
-    Caller::is(request.extensions(), &holder.staff.user, &holder.staff);
-    let mut request = if holder.scopes.is_everything() { request } else { guard.admitted(request, &holder).await? };
-    request.extensions_mut().insert(holder.staff.clone());
-    Ok(request)
 }
 
 /// Whether an answer to a write would show what the token may not read, or not all of it.

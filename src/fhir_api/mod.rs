@@ -7,6 +7,7 @@ mod code_maps;
 mod conditions;
 mod create;
 mod delete;
+mod doors;
 mod export;
 mod guard;
 mod headers;
@@ -34,7 +35,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::config::FhirConfig;
+use crate::config::{AccessConfig, FhirConfig};
 use crate::exchange::Institution;
 use crate::fault::Kind;
 use crate::fhir::{self, structure};
@@ -42,6 +43,7 @@ use crate::server::problem::Problem;
 use crate::web::trail;
 use bundle::Bundles;
 use code_maps::CodeMaps;
+use doors::Doors;
 use guard::Guard;
 use respond::{resource_response, value_response};
 
@@ -68,23 +70,29 @@ impl FromRef<Api> for CodeMaps {
     }
 }
 
-/// The FHIR API of an institution, for clients who may do what `fhir` allows. Its code maps are served as ConceptMaps.
-pub fn router(here: Institution, fhir: FhirConfig) -> Router {
+/// The FHIR API of an institution, for clients who may do what `fhir` allows and see what `access` does not withhold. Its code
+/// maps are served as ConceptMaps.
+pub fn router(here: Institution, fhir: FhirConfig, access: AccessConfig) -> Router {
     let maps = CodeMaps::of(here.catalog);
     let api = Api { here, maps, fhir: Arc::new(fhir), conditional: Arc::default() };
+    let guard = Guard::new(api.here.clone(), access, interactions(api.clone()));
+    let doors = Doors::new(guard, api);
+    // With and without a slash at the end of the base address.
+    Router::new().nest_service("/fhir", doors.guarded())
+}
+
+/// All that one sees who sees the store of `api`.
+fn whole(api: Api, guard: &Guard) -> Router {
     let interactions = interactions(api.clone());
-    let guard = Guard::new(api.here.clone(), interactions.clone());
     // The entries of a bundle are within its body: they need no limit of their own.
-    let entries = guard.before(interactions.clone()).layer(DefaultBodyLimit::disable());
+    let entries = guard.before_entries(interactions.clone()).layer(DefaultBodyLimit::disable());
     let entries = trail::around_entries(entries, &api.here);
     let bundles = Bundles { api, interactions: entries };
-    let whole = Router::new()
+    Router::new()
         .route("/", post(bundle::bundle).fallback(only("POST")))
         .with_state(bundles)
         .fallback_service(interactions)
-        .layer(axum::middleware::from_fn(negotiate::negotiate));
-    // With and without a slash at the end of the base address.
-    Router::new().nest_service("/fhir", guard.before(whole))
+        .layer(axum::middleware::from_fn(negotiate::negotiate))
 }
 
 /// Everything but bundles.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::headers::{Return, http_time, preferred};
 use crate::fault::Kind;
 use crate::fhir::outcome;
+use crate::records::accept::EntryOutcome;
 use crate::server::problem::{FHIR_JSON, Problem};
 use crate::store::records::StoredResource;
 
@@ -53,6 +54,20 @@ pub(super) fn written_response(status: StatusCode, stored: StoredResource, heade
     if let Ok(value) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, value);
     }
+    response
+}
+
+/// The answer to a write of what the writer may not see: that it is done, and where.
+pub(super) fn unseen_response(status: StatusCode, written: &EntryOutcome) -> Response {
+    let mut response = status.into_response();
+    let headers = response.headers_mut();
+    let location = format!("/fhir/{}/{}/_history/{}", written.kind, written.id, written.version);
+    for (name, value) in [(header::LOCATION, location), (header::ETAG, format!("W/\"{}\"", written.version))] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Api;
 use super::conditions;
-use super::respond::written_response;
+use super::respond::{unseen_response, written_response};
 use crate::access::Staff;
 use crate::audit::shown::Patients;
 use crate::fault::Kind;
@@ -46,10 +46,16 @@ pub(super) async fn one(
     let stored = api
         .here
         .store
-        .read(move |view| view.resource_version(&written.kind, &written.id, written.version))
-        .await?
-        .ok_or_else(|| Problem::new(Kind::Internal, "what was written cannot be read"))?;
-    let response = written_response(status, stored, headers);
+        .read({
+            let (kind, id) = (written.kind.clone(), written.id.clone());
+            move |view| view.resource_version(&kind, &id, written.version)
+        })
+        .await?;
+    let response = match stored {
+        Some(stored) => written_response(status, stored, headers),
+        // With a label that the writer is not cleared for, or of a patient who refuses: written, and not shown.
+        None => unseen_response(status, &written),
+    };
     Ok(if is_act { acted(response) } else { response })
 }
 

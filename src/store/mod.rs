@@ -594,6 +594,9 @@ pub enum StoreError {
     /// A value cannot be sealed or opened.
     #[error(transparent)]
     Sealing(#[from] sealing::SealError),
+    /// Whoever reads by this store may not see the resource, which is named.
+    #[error("{0} is not in the record")]
+    Withheld(String),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -610,6 +613,7 @@ impl Classified for StoreError {
             | Self::Damaged(_)
             | Self::Closed => Kind::Unavailable,
             Self::Sealing(error) => error.kind(),
+            Self::Withheld(_) => Kind::NotFound,
             Self::NewerSchema { .. } | Self::Settings(_) | Self::NotCopied => Kind::Configuration,
         }
     }
@@ -668,6 +672,11 @@ impl Handle {
         let (told, hear) = oneshot::channel();
         self.0.note(row, told);
         hear.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// [`Store::note`] itself, for a store around this one.
+    pub fn pass_on(&self, row: requests::RequestRow, told: oneshot::Sender<Result<(), StoreError>>) {
+        self.0.note(row, told);
     }
 
     /// As [`Handle::note`], and waits for it on the caller's thread, which drives no runtime.

@@ -213,6 +213,10 @@ pub trait IndexView {
     fn entries(&self, positions: &[i64], visit: &mut dyn FnMut(Entry<'_>) -> bool) -> Result<(), StoreError>;
     /// The current versions at these positions, in their order; what is not held is passed over.
     fn resources_at(&self, positions: &[i64]) -> Result<Vec<StoredResource>, StoreError>;
+    /// Whether something is left out of every answer: then nothing is estimated from what postings lead to.
+    fn withholds(&self) -> bool {
+        false
+    }
     /// By what resources are indexed.
     fn index_state(&self) -> Result<IndexState, StoreError>;
     /// The next resources behind a position, by position, at most so many.

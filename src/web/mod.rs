@@ -22,7 +22,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use tokio::sync::Notify;
 
-use crate::config::{CohortConfig, Config};
+use crate::config::{AccessConfig, CohortConfig, Config};
 use crate::exchange::Institution;
 
 /// What the pages are given.
@@ -34,6 +34,8 @@ pub struct PageState {
     pub wake: Arc<Notify>,
     /// How counts are protected, from the own researchers too.
     pub cohort: CohortConfig,
+    /// `[access]`.
+    pub access: AccessConfig,
     /// A page must be answered within.
     pub within: Duration,
 }
@@ -42,7 +44,7 @@ impl PageState {
     /// Pages of `here`, as `config` says; `wake` is the bell of the delivery worker.
     pub fn new(here: Institution, wake: Arc<Notify>, config: &Config) -> Self {
         let within = Duration::from_secs(config.inside.request_seconds);
-        Self { here, wake, cohort: config.cohort.clone(), within }
+        Self { here, wake, cohort: config.cohort.clone(), access: config.access.clone(), within }
     }
 }
 

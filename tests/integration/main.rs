@@ -1,7 +1,9 @@
 //! The integration stories: one binary, one module per story.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod access_consent;
 mod access_doors;
+mod access_labels;
 mod amendments;
 mod audit;
 mod backups;

@@ -70,11 +70,9 @@ async fn no_address_leads_the_language_switch_to_another_host() {
         std::sync::Arc::new(tokio::sync::Notify::new()),
         &watari::config::Config::default(),
     );
-    let smart = watari::access::endpoints::SmartState {
-        here: side.here.clone(),
-        base: "https://desk.example:8443".into(),
-        config: watari::config::AccessConfig::default(),
-    };
+    let access = watari::config::AccessConfig::default();
+    let smart =
+        watari::access::endpoints::SmartState::new(side.here.clone(), "https://desk.example:8443".into(), access);
     let app = watari::routes::inside(state, watari::config::FhirConfig::default(), smart);
     for path in ["//evil.example/", "/\\evil.example/", "///evil.example/"] {
         let request =

@@ -14,13 +14,13 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 const FHIR: &str = "application/fhir+json";
 
 /// A key pair with its public half as a JWK.
-struct Signer {
+pub struct Signer {
     key: EncodingKey,
-    public: Value,
+    pub public: Value,
     algorithm: Algorithm,
 }
 
-fn signer(kid: &str, algorithm: Algorithm) -> Signer {
+pub fn signer(kid: &str, algorithm: Algorithm) -> Signer {
     let _ = jsonwebtoken::crypto::CryptoProvider::install_default(&jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER);
     let key = match algorithm {
         Algorithm::ES384 => {
@@ -39,22 +39,35 @@ fn signer(kid: &str, algorithm: Algorithm) -> Signer {
 }
 
 /// A node with the client `lab`, who may ask for `scope`.
-struct Stage {
-    site: Site,
-    node: RunningNode,
-    ec: Signer,
+pub struct Stage {
+    pub site: Site,
+    pub node: RunningNode,
+    pub ec: Signer,
     rsa: Signer,
 }
 
 impl Stage {
     async fn new(scope: &str) -> Self {
+        Self::registered(Site::canada("bayview"), scope, &[]).await
+    }
+
+    /// The client `lab` of a site, registered with further arguments.
+    pub async fn registered(site: Site, scope: &str, more: &[&str]) -> Self {
         let (ec, rsa) = (signer("ec", Algorithm::ES384), signer("rsa", Algorithm::RS384));
-        let site = Site::canada("bayview");
         let keys = json!({"keys": [ec.public, rsa.public]}).to_string();
         let file = site.write("lab.json", keys.as_bytes());
-        site.run(&["client", "add", "lab", "--jwks", file.to_str().unwrap(), "--scope", scope]).good();
+        let arguments = ["client", "add", "lab", "--jwks", file.to_str().unwrap(), "--scope", scope];
+        site.run(&[&arguments[..], more].concat()).good();
         let node = site.serve().await;
         Self { site, node, ec, rsa }
+    }
+
+    /// Registers the client anew, and comes in.
+    pub async fn again(&self, scope: &str, more: &[&str]) -> String {
+        let file = self.site.path().join("lab.json");
+        let arguments = ["client", "add", "lab", "--jwks", file.to_str().unwrap(), "--scope", scope];
+        self.site.run(&[&arguments[..], more].concat()).good();
+        self.token(scope).await
     }
 
     fn address(&self) -> String {
@@ -62,23 +75,23 @@ impl Stage {
     }
 
     /// Claims as a well-behaved client makes them.
-    fn claims(&self) -> Value {
+    pub fn claims(&self) -> Value {
         let now = SystemClock.now().as_second();
         json!({"iss": "lab", "sub": "lab", "aud": self.address(), "iat": now, "exp": now + 240, "jti": watari::ids::fresh()})
     }
 
-    fn signed(&self, by: &Signer, claims: &Value) -> String {
+    pub fn signed(&self, by: &Signer, claims: &Value) -> String {
         self.signed_under(by, claims, |_| {})
     }
 
-    fn signed_under(&self, by: &Signer, claims: &Value, change: impl FnOnce(&mut Header)) -> String {
+    pub fn signed_under(&self, by: &Signer, claims: &Value, change: impl FnOnce(&mut Header)) -> String {
         let mut header = Header::new(by.algorithm);
         header.kid = by.public["kid"].as_str().map(str::to_owned);
         change(&mut header);
         jsonwebtoken::encode(&header, claims, &by.key).unwrap()
     }
 
-    async fn ask(&self, assertion: &str, scope: &str) -> (StatusCode, Value) {
+    pub async fn ask(&self, assertion: &str, scope: &str) -> (StatusCode, Value) {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_assertion_type", ASSERTION),
@@ -108,7 +121,7 @@ impl Stage {
         self.refuses(what, &self.signed(&self.ec, &claims)).await;
     }
 
-    async fn token(&self, scope: &str) -> String {
+    pub async fn token(&self, scope: &str) -> String {
         let (status, answer) = self.ask(&self.signed(&self.ec, &self.claims()), scope).await;
         assert_eq!(status, 200, "{answer}");
         answer["access_token"].as_str().unwrap().to_owned()

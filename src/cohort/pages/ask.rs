@@ -94,7 +94,7 @@ pub async fn submitted(State(state): State<PageState>, submitted: Submitted) -> 
             }
         }
     };
-    let policy = CohortPolicy::of(&state.cohort);
+    let policy = CohortPolicy::of(&state.cohort, &state.access);
     match cohort::ask(&state.here, &who.staff, question.as_bytes(), &policy, patience(&state)).await {
         Ok(sha256) => Ok(see(&format!("/cohorts/{sha256}"))),
         Err(CohortError::Question(reason)) => {

@@ -173,6 +173,7 @@ impl<'a> Finding<'a> {
 fn by_position(finding: &Finding<'_>, search: &Search, candidates: &[i64]) -> Result<Page, FindError> {
     let counts_all = match search.total {
         Total::Accurate => true,
+        Total::Estimate if finding.view.withholds() => true,
         Total::Cheap => candidates.len() <= CHEAP || search.count == 0,
         Total::None | Total::Estimate => false,
     };
