@@ -11,8 +11,8 @@ use crate::store::filings::{Filing, FilingView};
 use crate::store::losses::{LossFilter, LossTotal, LossView};
 use crate::store::messages::{MessageCounts, MessageFilter, MessageRecord, MessageView, SeenFile};
 use crate::store::peers::{Invite, Peer, PeerView, SigningKey};
-use crate::store::requests::{ChainedRequest, Hash, RequestView, Segment};
 use crate::store::referrals::{Referral, ReferralEvent, ReferralView};
+use crate::store::requests::{ChainedRequest, Hash, RequestView, Segment};
 
 /// Questions that are handed on.
 macro_rules! pass_on {
