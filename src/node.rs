@@ -249,7 +249,12 @@ impl Node {
         }
         let filing = filing::worker::run(node.parts.here.clone(), stop.clone());
         node.run("the filing into local systems", filing);
-        let exports = exports::worker::run(node.parts.here.clone(), config.access.clone(), config.fhir.export_hours, stop.clone());
+        let exports = exports::worker::run(
+            node.parts.here.clone(),
+            config.access.clone(),
+            config.fhir.export_hours,
+            stop.clone(),
+        );
         node.run("the exports", exports);
         let store = node.parts.here.store.clone();
         node.run("the disk of the database", care::watch_disk(store.clone(), stop.clone()));

@@ -7,6 +7,7 @@ use watari::config::AccessConfig;
 use watari::harmonise::builtin;
 
 use super::fhir_client::{System, patient, result};
+use super::fhir_export::{exported, names};
 use super::process::Site;
 use super::smart_tokens::Stage;
 
@@ -85,6 +86,9 @@ async fn a_patient_who_refuses_the_purpose_is_absent_for_the_client_on_every_way
         let answer = lab.get(path).await.is(200);
         assert!(!answer.text.contains(&refusing), "{path}: {}", answer.text);
     }
+    let everybody = names(&system, &exported(&system, "/fhir/Patient/$export").await).await;
+    let some = names(&lab, &exported(&lab, "/fhir/Patient/$export").await).await;
+    assert_eq!((everybody.len(), some.len()), (8, 5), "{some:?}");
     lab.get(&format!("/fhir/Patient/{silent}")).await.is(200);
     // Another use is another question.
     let care = System { node: &stage.node, token: stage.again(SCOPE, &["--purpose", "TREAT"]).await };

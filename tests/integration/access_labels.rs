@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::fhir_client::{FHIR, System, bundle, patient, with_id};
+use super::fhir_export::{exported, names};
 use super::process::Site;
 use super::smart_tokens::Stage;
 
@@ -114,6 +115,15 @@ async fn a_labelled_resource_is_absent_for_who_is_not_cleared_on_every_way() {
         let (seen, there) = (lab.get(path).await.is(200), system.get(path).await.is(200));
         assert!(!shows(&seen.text), "{path}: {}", seen.text);
         assert!(shows(&there.text) || path.contains("$summary"), "{path}: {}", there.text);
+    }
+    for path in ["/fhir/$export", "/fhir/Patient/$export", "/fhir/$export?_type=Observation,Condition"] {
+        for (who, expected) in [(&lab, false), (&system, true)] {
+            let names = names(who, &exported(who, path).await).await;
+            assert!(names.contains(&format!("Observation/{plain}")), "{path}: {names:?}");
+            for one in [format!("Observation/{hidden}"), format!("Condition/{diagnosis}")] {
+                assert_eq!(names.contains(&one), expected, "{path} {one}: {names:?}");
+            }
+        }
     }
     let entries = json!([
         {"request": {"method": "GET", "url": format!("Observation/{hidden}")}},

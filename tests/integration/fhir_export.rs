@@ -30,7 +30,7 @@ pub async fn followed(system: &System<'_>, place: &str) -> Answer {
 }
 
 /// The manifest of an export from its beginning to its end.
-async fn exported(system: &System<'_>, path: &str) -> Value {
+pub async fn exported(system: &System<'_>, path: &str) -> Value {
     let begun = begun(system, path).await.is(202);
     followed(system, begun.header("content-location")).await.is(200).json()
 }
@@ -50,7 +50,7 @@ async fn lines(system: &System<'_>, manifest: &Value, list: &str) -> Vec<Value> 
 }
 
 /// `Type/id` of all that was exported, sorted.
-async fn names(system: &System<'_>, manifest: &Value) -> Vec<String> {
+pub async fn names(system: &System<'_>, manifest: &Value) -> Vec<String> {
     let lines = lines(system, manifest, "output").await;
     let name = |one: &Value| format!("{}/{}", one["resourceType"].as_str().unwrap(), one["id"].as_str().unwrap());
     let mut names: Vec<String> = lines.iter().map(name).collect();

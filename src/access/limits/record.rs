@@ -439,12 +439,14 @@ impl ExportView for Permitted<'_> {
 
     fn each_deleted(&self, since: &str, moment: &str, visit: &mut dyn FnMut(Deleted)) -> Answer<()> {
         let mut failed = None;
-        self.view.each_deleted(since, moment, &mut |deleted| {
-            match self.hides_what_was(&deleted.kind, &deleted.id, &deleted.before) {
-                Ok(true) => {}
-                Ok(false) => visit(deleted),
-                Err(error) => failed = Some(error),
-            }
+        self.view.each_deleted(since, moment, &mut |deleted| match self.hides_what_was(
+            &deleted.kind,
+            &deleted.id,
+            &deleted.before,
+        ) {
+            Ok(true) => {}
+            Ok(false) => visit(deleted),
+            Err(error) => failed = Some(error),
         })?;
         failed.map_or(Ok(()), Err)
     }

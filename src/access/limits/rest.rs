@@ -49,6 +49,7 @@ pass_on!(PeerView {
 pass_on!(DeliveryView {
     delivery(message_id: &str) -> Option<Delivery>;
     deliveries(status: &str, limit: usize) -> Vec<Delivery>;
+    seen_after(peer: &str, message_id: &str, limit: usize) -> Vec<SeenMessage>;
     seen(peer: &str, message_id: &str) -> Option<SeenMessage>;
 });
 
