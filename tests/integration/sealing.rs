@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use watari::store::deliveries::{Claim, Delivery, SeenMessage};
+use watari::store::exports::{Export, ExportStatus, Piece, UNPREPARED};
 use watari::store::filings::Filing;
 use watari::store::messages::{MessageRecord, MessageStatus};
 use watari::store::referrals::Referral;
@@ -360,4 +361,42 @@ fn the_master_key_is_put_anew_beside_a_running_node() {
 
 fn move_over(from: &Path, to: &Path) {
     std::fs::rename(from, to).unwrap();
+}
+
+#[test]
+fn exports_are_sealed_and_read_again_under_the_next_key() {
+    let site = Site::new();
+    let store = site.open();
+    let at = || "2026-11-01T00:00:00.000Z".to_owned();
+    let export = Export {
+        id: "x".into(),
+        owner: "lab".into(),
+        asked: secret("asked"),
+        moment: at(),
+        status: ExportStatus::Open,
+        reached: UNPREPARED,
+        resources: 0,
+        error: None,
+        created_at: at(),
+        expires_at: at(),
+    };
+    let piece = Piece { file: "Patient".into(), number: 7, resources: 1, length: 9, crc: 1, bytes: secret("piece") };
+    let changes = Changes::new().with(Change::StartExport(export.clone())).with(Change::AddPieces {
+        id: "x".into(),
+        pieces: vec![piece],
+        reached: UNPREPARED,
+    });
+    store.commit(changes).unwrap();
+    site.is_unreadable();
+    let read = || {
+        let read = |view: &dyn watari::store::View| Ok((view.export("x")?, view.export_piece("x", "Patient", 7)?));
+        store.view(read).map_err(|error: StoreError| error.to_string()).unwrap()
+    };
+    let expected = (Some(Export { resources: 1, ..export }), Some(secret("piece")));
+    assert_eq!(read(), expected);
+    store.rotate_data_key().unwrap();
+    assert_eq!(reseal(&store), 2);
+    assert_eq!(read(), expected);
+    drop(store);
+    site.is_unreadable();
 }
