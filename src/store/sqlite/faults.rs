@@ -16,6 +16,8 @@ impl From<Error> for StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly,
+            // The shared memory beside the log is a file on the same disk: nothing but room keeps it from growing.
+            Some(ErrorCode::SystemIoFailure) if has_code(&error, &[ffi::SQLITE_IOERR_SHMSIZE]) => Self::Full,
             Some(ErrorCode::SystemIoFailure) if failed_in_writing(&error) => Self::Disk(error.to_string()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Database(error.to_string()),
@@ -27,6 +29,10 @@ impl From<Error> for StoreError {
 fn failed_in_writing(error: &Error) -> bool {
     let codes =
         [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE];
+    has_code(error, &codes)
+}
+
+fn has_code(error: &Error, codes: &[std::ffi::c_int]) -> bool {
     error.sqlite_error().is_some_and(|told| codes.contains(&told.extended_code))
 }
 

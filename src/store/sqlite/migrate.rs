@@ -72,16 +72,21 @@ pub(super) fn migrate(connection: &mut Connection, path: Option<&Path>) -> Resul
     Ok(transaction.commit()?)
 }
 
+/// A file that was not finished, and what SQLite has beside it.
+fn remove(draft: &Path) {
+    for beside in ["", "-journal", "-wal", "-shm"] {
+        let mut name = draft.to_path_buf().into_os_string();
+        name.push(beside);
+        let _ = std::fs::remove_file(name);
+    }
+}
+
 /// Copies the file under another name first: a copy that has its name is whole. Whoever holds the write lock is alone with that
 /// name, and takes away what was left of an attempt that was cut off.
 fn keep(path: &Path, kept: &Path) -> Result<(), StoreError> {
     let draft = path.with_extension("before.draft");
-    for beside in ["", "-journal", "-wal", "-shm"] {
-        let mut name = draft.clone().into_os_string();
-        name.push(beside);
-        let _ = std::fs::remove_file(name);
-    }
-    super::copy::copy(path, &draft, &mut |_, _| true).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
+    remove(&draft);
+    super::copy::copy(path, &draft, &mut |_, _| true).inspect_err(|_| remove(&draft))?;
     std::fs::rename(&draft, kept)
         .and_then(|()| std::fs::File::open(kept.parent().unwrap_or(Path::new(".")))?.sync_all())
         .map_err(|error| StoreError::Disk(format!("{}: {error}", kept.display())))

@@ -28,6 +28,7 @@ mod reseal;
 mod seals;
 mod writer;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -271,7 +272,11 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))
+    options.open(path).map(drop).map_err(|error| match error.kind() {
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly,
+        ErrorKind::StorageFull => StoreError::Full,
+        _ => StoreError::Database(format!("{}: {error}", path.display())),
+    })
 }
 
 /// Opens a connection with the settings every connection of the node has.

@@ -66,6 +66,15 @@ impl Feed {
         Some(read(&text))
     }
 
+    /// The next acknowledgement, or nothing if the connection ends first, be it in the middle of one: the node was killed.
+    pub async fn answer_or_end(&mut self) -> Option<Ack> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\x1c\r") {
+            bytes.push(timeout(Duration::from_secs(20), self.0.read_u8()).await.expect("no answer in time").ok()?);
+        }
+        Some(read(&String::from_utf8_lossy(bytes.get(1..)?)))
+    }
+
     /// Whether the node has closed the connection.
     pub async fn is_closed(&mut self) -> bool {
         let mut byte = [0u8; 1];
