@@ -16,7 +16,7 @@ use crate::config::{Config, MllpFeedConfig, StoreConfig};
 use crate::exchange::endpoints::OutsideUrl;
 use crate::exchange::identity::{self, Identity};
 use crate::exchange::transport::Https;
-use crate::exchange::{Institution, deliver};
+use crate::exchange::{Institution, checkpoint, deliver};
 use crate::exports;
 use crate::fault::{Classified, Kind};
 use crate::filing;
@@ -262,6 +262,8 @@ impl Node {
         let clock = Arc::clone(&node.parts.here.clock);
         let backups = keeping::schedule::run(Arc::new(config.clone()), store, clock, stop.clone());
         node.run("the making of backups", backups);
+        let signing = checkpoint::run(node.parts.here.clone(), stop.clone());
+        node.run("the signing of the audit trails", signing);
         node.deliver(stop);
         Ok(node)
     }
@@ -331,6 +333,11 @@ impl Node {
         let _ = self.shutdown.send(true);
         self.wake.notify_waiters();
         while self.tasks.join_next().await.is_some() {}
+        let here = self.parts.here;
+        let signed = tokio::task::spawn_blocking(move || checkpoint::write(&here, &mut HashMap::new())).await;
+        if let Ok(Err(error)) = signed {
+            tracing::warn!(%error, "the audit trails could not be signed at the end");
+        }
     }
 }
 

@@ -43,6 +43,11 @@ pub const TABLE: &[(&str, &str, Act)] = &[
     ("GET", "/fhir/metadata", Open),
     ("GET", "/fhir/.well-known/smart-configuration", Open),
     ("GET", "/fhir/_history", Rest("history-system")),
+    ("GET POST", "/fhir/$export", Rest("$export")),
+    ("GET POST", "/fhir/Patient/$export", Rest("$export")),
+    ("GET POST", "/fhir/Group/{id}/$export", Rest("$export")),
+    ("GET DELETE", "/fhir/_export/{id}", Rest("$export")),
+    ("GET", "/fhir/_export/{id}/{file}", Rest("$export")),
     ("POST", "/fhir", Rest("transaction")),
     ("POST", "/fhir/", Rest("transaction")),
     ("GET POST", "/fhir/Patient/{id}/$everything", Rest("$everything")),
@@ -145,6 +150,7 @@ fn target(path: &str) -> String {
             None => name.to_owned(),
         };
     match first {
+        "fhir" if path.starts_with("/fhir/_export/") => named("export", parts.nth(1)),
         "fhir" => {
             let kept = parts.take_while(|part| {
                 !part.starts_with('$') && *part != "_search" && (*part == "_history" || fhir::is_valid_id(part))
@@ -204,6 +210,8 @@ mod tests {
             ("POST", "/fhir", "transaction", ""),
             ("GET", "/fhir/_history", "history-system", ""),
             ("DELETE", "/fhir/Patient/1", "delete", "Patient/1"),
+            ("GET", "/fhir/Group/1/$export", "$export", "Group/1"),
+            ("GET", "/fhir/_export/e-1/Patient.ndjson", "$export", "export/e-1"),
             ("GET", "/referrals/r-1", "page", "referral/r-1"),
             ("GET", "/referrals/new", "page", "referral"),
             ("POST", "/referrals/r-1/accept", "form", "referral/r-1"),

@@ -2,7 +2,9 @@
 //! requests, written before each answer (`store::requests`). Whether they still hold, and what they say.
 
 pub mod asked;
+pub mod event;
+pub mod find;
 pub mod shown;
 mod verify;
 
-pub use verify::{AuditError, Trail, Verified, verify};
+pub use verify::{AuditError, CHECKPOINT, Head, Trail, Verified, verify, verify_against};

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome};
-use crate::audit::{self, Verified};
-use crate::exchange::evidence;
+use super::{Context, Failure, Outcome, told};
+use crate::audit::event::{Event, Sort};
+use crate::audit::{self, Head, Verified, find};
+use crate::clock::instant;
+use crate::exchange::{checkpoint, evidence};
 use crate::node::Purpose;
 
 #[derive(Debug, clap::Args)]
@@ -18,15 +20,56 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Walk the hash chains of both audit trails, of acts and of requests.
-    Verify,
+    /// Walk the hash chains of both audit trails, of acts and of requests, and check all signed checkpoints.
+    Verify {
+        /// A head that was written down elsewhere: TRAIL:POSITION:HASH, or TRAIL:CHAIN:POSITION:HASH of a replica, with `acts` or
+        /// `requests` for TRAIL. More than one may be given.
+        #[arg(long, value_name = "HEAD")]
+        head: Vec<String>,
+    },
     /// Check a file of evidence offline, with the keys in it.
     VerifyEvidence {
         /// The file (`watari referral evidence ID` writes one).
         file: PathBuf,
     },
-    /// Not built in this release.
-    Patient { id: String },
+    /// Who saw a patient's data, what and when, and to whom they went.
+    Patient {
+        /// The patient's local id.
+        id: String,
+    },
+}
+
+fn moment(event: &Event) -> String {
+    jiff::Timestamp::from_millisecond(event.at).map(instant).unwrap_or_default()
+}
+
+fn shown(event: &Event) -> Value {
+    json!({
+        "id": event.id,
+        "at": moment(event),
+        "who": event.actor,
+        "role": event.role,
+        "act": event.act,
+        "target": event.target,
+        "parameters": event.parameters,
+        "status": event.outcome,
+        "peer": event.peer,
+        "request_id": event.request_id,
+        "origin": event.origin,
+    })
+}
+
+fn line(event: &Event) -> String {
+    let who = if event.actor.is_empty() { "nobody known" } else { &event.actor };
+    let role = if event.role.is_empty() { String::new() } else { format!(" ({})", event.role) };
+    let way = match event.sort {
+        Sort::Sent => format!("  to {}", event.peer),
+        Sort::Received => format!("  from {}", event.peer),
+        _ if !event.peer.is_empty() => format!("  for {}", event.peer),
+        _ => String::new(),
+    };
+    let refused = if event.outcome >= 400 { format!("  refused ({})", event.outcome) } else { String::new() };
+    format!("{}  {who}{role}  {}  {}{way}{refused}", moment(event), event.act, event.target)
 }
 
 /// That a chain holds, in words.
@@ -38,15 +81,25 @@ fn holds(verified: &Verified) -> String {
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     match &args.verb {
-        Verb::Verify => {
+        Verb::Verify { head } => {
+            let heads = head.iter().map(|text| {
+                Head::parse(text).ok_or_else(|| {
+                    Failure::usage(format!("{text:?} is not TRAIL:POSITION:HASH, as `audit verify` tells it"))
+                })
+            });
+            let heads = heads.collect::<Result<Vec<_>, _>>()?;
             let (_, parts) = context.parts(Purpose::Demo)?;
-            let chains = parts.here.store.view(|view| audit::verify(view))?;
+            let here = &parts.here;
+            let (chains, checkpoints) = here
+                .store
+                .view(|view| audit::verify_against(view, &|text| checkpoint::verified(here, view, text), &heads))?;
             let lines: Vec<String> = chains.iter().map(holds).collect();
             let told: Vec<Value> = chains
                 .iter()
                 .map(|one| json!({"trail": one.trail.as_str(), "replica": one.chain, "entries": one.entries, "head": one.head}))
                 .collect();
-            context.print(&json!({"ok": true, "chains": told}), &lines.join("\n"));
+            let text = format!("{}\nSigned checkpoints that hold: {checkpoints}", lines.join("\n"));
+            context.print(&json!({"ok": true, "chains": told, "checkpoints": checkpoints}), &text);
         }
         Verb::VerifyEvidence { file } => {
             let bytes = std::fs::read(file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
@@ -64,7 +117,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             );
             context.print(&json!({"ok": true, "message": message, "receipt": receipt}), &text);
         }
-        Verb::Patient { .. } => return Err(Failure::usage("`watari audit patient` is not built in this release")),
+        Verb::Patient { id } => {
+            let (_, parts) = context.parts(Purpose::Demo)?;
+            told(&parts, &format!("Patient/{id}"))?;
+            let events = parts.here.store.view(|view| find::of_patient(view, id))?;
+            let lines: Vec<String> = events.iter().map(line).collect();
+            context.print(&Value::Array(events.iter().map(shown).collect()), &lines.join("\n"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, told};
 use crate::node::Purpose;
 use crate::store::messages::{MessageFilter, MessageRecord, MessageStatus};
 use crate::translate::losses::LossReport;
@@ -57,6 +57,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             let (_, parts) = context.parts(Purpose::Demo)?;
             let message = parts.here.store.view(|view| view.message(id)).map_err(Failure::from)?;
             let message = message.ok_or_else(|| Failure::failed(format!("no message has the id {id}")))?;
+            told(&parts, &format!("message/{id}"))?;
             let report: LossReport =
                 message.losses.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
             let mut value = about(&message);

@@ -32,6 +32,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{Config, ConfigError};
 use crate::fault::{Classified, Fault};
 use crate::node::{NodeError, Parts, Purpose};
+use crate::store::requests::RequestRow;
 use crate::telemetry;
 
 /// Exit code of a command that did its work but refused or quarantined some input.
@@ -225,6 +226,19 @@ impl Context {
             println!("{text}");
         }
     }
+}
+
+/// Writes down that a command shows what is about a patient, before it does.
+fn told(parts: &Parts, target: &str) -> Result<(), Failure> {
+    let row = RequestRow {
+        at: parts.here.clock.now().as_millisecond(),
+        actor: format!("command:{}", std::env::var("USER").unwrap_or_default()),
+        act: "command".to_owned(),
+        target: target.to_owned(),
+        outcome: 200,
+        ..RequestRow::default()
+    };
+    Ok(parts.here.store.note_and_wait(row)?)
 }
 
 /// A runtime for commands that talk to the network.

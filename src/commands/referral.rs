@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, told};
 use crate::exchange::evidence::Evidence;
 use crate::node::{Parts, Purpose};
 use crate::store::StoreError;
@@ -80,7 +80,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 fn find(parts: &Parts, id: &str) -> Result<Referral, Failure> {
     let found = parts.here.store.view(|view| view.referral(id))?;
-    found.ok_or_else(|| Failure::failed(format!("there is no referral {id} here")))
+    let found = found.ok_or_else(|| Failure::failed(format!("there is no referral {id} here")))?;
+    told(parts, &format!("referral/{id}"))?;
+    Ok(found)
 }
 
 /// Without the patient's name: a terminal scrolls back and is logged.

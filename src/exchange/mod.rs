@@ -6,6 +6,7 @@
 
 pub mod ask;
 pub mod certificate;
+pub mod checkpoint;
 pub mod deliver;
 pub mod directory;
 pub mod endpoints;

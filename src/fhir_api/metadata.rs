@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::audit_event;
 use super::code_maps::CONCEPT_MAP;
 use super::{Api, operations, value_response};
 use crate::config::FhirConfig;
@@ -101,6 +102,14 @@ fn resource(kind: &str, fhir: &FhirConfig) -> Value {
     }
     if !includes.is_empty() {
         resource["searchInclude"] = json!(includes);
+    }
+    if kind == audit_event::KIND {
+        let served: Vec<&str> = audit_event::SERVED.iter().map(|(name, _)| *name).collect();
+        resource["documentation"] = json!(format!(
+            "The node's own audit trails, in IHE BALP's patterns: read and searched by the role it and by clients with a scope for \
+             AuditEvent (by {}), and written by nobody. AuditEvents that other systems send are resources of the record.",
+            served.join(", ")
+        ));
     }
     if kind == CONCEPT_MAP {
         resource["documentation"] = json!(

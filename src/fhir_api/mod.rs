@@ -1,6 +1,7 @@
 //! FHIR R4 at `/fhir` for local systems: one file per interaction (<https://hl7.org/fhir/R4/http.html>).
 //! Interactions that are not served answer 501 with an OperationOutcome; `/fhir/metadata` tells exactly what is there.
 
+mod audit_event;
 mod base;
 mod bundle;
 mod code_maps;

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
+use super::audit_event;
 use super::code_maps::{CONCEPT_MAP, CodeMaps};
 use super::headers::is_known;
 use super::respond::{gone, not_modified};
@@ -24,6 +25,11 @@ pub(super) async fn read(
     Path((kind, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if kind == audit_event::KIND
+        && let Some(event) = audit_event::read(&here, &staff, &id).await
+    {
+        return event;
+    }
     check(&staff, Permission::ReadRecord)?;
     known_type(&kind)?;
     if id.starts_with('$') {

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::Api;
+use super::audit_event;
 use super::conditions;
 use super::respond::{unseen_response, written_response};
 use crate::access::Staff;
@@ -75,6 +76,7 @@ pub(super) async fn commit(
     let (api, staff) = (api.clone(), staff.clone());
     let work = tokio::task::spawn_blocking(move || {
         api.maps.unwritten(&transaction)?;
+        audit_event::unwritten(&transaction)?;
         is_of_its_profiles(&api, &transaction, sent)?;
         let _held = conditions::are_loose(&transaction)
             .then(|| api.conditional.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
@@ -136,7 +138,10 @@ fn patients(view: &dyn View, changes: &[Change]) -> Result<Patients, StoreError>
 /// Who wrote and who deleted what, and about whom.
 fn audited(staff: &Staff, now: &str, outcomes: &[EntryOutcome], patients: Patients) -> Vec<Change> {
     let (patients, count) = patients.told();
-    let detail = serde_json::json!({"role": staff.role.as_str(), "patients": patients, "count": count}).to_string();
+    let created = outcomes.iter().filter(|outcome| outcome.done == Done::Created);
+    let created: Vec<String> = created.map(|outcome| format!("{}/{}", outcome.kind, outcome.id)).collect();
+    let detail = serde_json::json!({"role": staff.role.as_str(), "patients": patients, "count": count, "created": created.join(" ")});
+    let detail = detail.to_string();
     let entry = |action: &str, is_it: &dyn Fn(Done) -> bool| {
         let names: Vec<String> = outcomes
             .iter()

@@ -36,6 +36,8 @@ pub trait AuditView {
     fn audit_chains(&self) -> Result<Vec<String>, StoreError>;
     /// Of one chain, from `position` on, at most `limit`.
     fn audit_entries(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
+    /// Position and hash of the last entry of a chain.
+    fn audit_head(&self, chain: &str) -> Result<Option<(u64, String)>, StoreError>;
     /// The last `limit` of all chains, newest first.
     fn audit_tail(&self, limit: usize) -> Result<Vec<ChainedEntry>, StoreError>;
 }

@@ -2,6 +2,8 @@
 //! (SQLite) or the server (PostgreSQL) before the answer leaves, and on the disk within a second. Its chain is its own: acts,
 //! which are durable before they are answered, are in [`super::audit`].
 
+use std::ops::ControlFlow;
+
 use sha2::{Digest as _, Sha256};
 
 use super::StoreError;
@@ -107,8 +109,8 @@ pub trait RequestView {
     fn request_chains(&self) -> Result<Vec<String>, StoreError>;
     /// Of one chain, from `position` on, at most `limit`.
     fn requests(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedRequest>, StoreError>;
-    /// Segments of one chain, those behind the position `after`, at most `limit`.
-    fn request_segments(&self, chain: &str, after: u64, limit: usize) -> Result<Vec<Segment>, StoreError>;
+    /// Segments of one chain, the last first, those whose last row is before the position `before`; at most `limit`.
+    fn request_segments(&self, chain: &str, before: u64, limit: usize) -> Result<Vec<Segment>, StoreError>;
     /// Position and hash of the last row of a chain.
     fn request_head(&self, chain: &str) -> Result<Option<(u64, Hash)>, StoreError>;
 }
@@ -116,50 +118,63 @@ pub trait RequestView {
 /// Segments read at a time.
 const SEGMENTS: usize = 256;
 
-/// Shows the rows that a filter meets, of all chains, to `visit`; in each chain the oldest first. What no row of a segment can
-/// be about is passed over unread.
+/// Shows the rows that a filter meets to `visit`, chain by chain, in each the latest first, until it breaks off that chain. What
+/// no row of a segment can be about is passed over unread.
 pub fn find(
     view: &(impl RequestView + ?Sized),
     filter: &RequestFilter,
-    visit: &mut dyn FnMut(ChainedRequest),
+    visit: &mut dyn FnMut(ChainedRequest) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
+    for chain in view.request_chains()? {
+        let _ = of_chain(view, &chain, filter, visit)?;
+    }
+    Ok(())
+}
+
+fn of_chain(
+    view: &(impl RequestView + ?Sized),
+    chain: &str,
+    filter: &RequestFilter,
+    visit: &mut dyn FnMut(ChainedRequest) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, StoreError> {
     let wanted: Vec<u32> = filter.subjects.iter().map(|subject| code(subject)).collect();
     let is_met = |one: &ChainedRequest| {
         filter.from.is_none_or(|from| one.row.at >= from)
             && filter.to.is_none_or(|to| one.row.at < to)
             && (filter.subjects.is_empty() || one.row.is_about(&filter.subjects))
     };
-    for chain in view.request_chains()? {
-        let mut reached = 0;
-        loop {
-            let segments = view.request_segments(&chain, reached, SEGMENTS)?;
-            let is_last = segments.len() < SEGMENTS;
-            for segment in segments {
-                reached = segment.last;
-                let is_in_time =
-                    filter.from.is_none_or(|from| segment.to >= from) && filter.to.is_none_or(|to| segment.from < to);
-                let may_hold = wanted.is_empty() || wanted.iter().any(|code| holds(&segment.subjects, *code));
-                if is_in_time && may_hold {
-                    let rows = view.requests(&chain, (segment.last + 1).saturating_sub(SEGMENT), SEGMENT as usize)?;
-                    rows.into_iter().filter(is_met).for_each(&mut *visit);
-                }
-            }
-            if is_last {
-                break;
+    let mut shown = |from: u64| -> Result<ControlFlow<()>, StoreError> {
+        let rows = view.requests(chain, from, SEGMENT as usize)?;
+        for row in rows.into_iter().rev().filter(is_met) {
+            if visit(row).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
-        // Behind the last segment.
-        loop {
-            let rows = view.requests(&chain, reached + 1, SEGMENT as usize)?;
-            let is_last = rows.len() < SEGMENT as usize;
-            reached += rows.len() as u64;
-            rows.into_iter().filter(is_met).for_each(&mut *visit);
-            if is_last {
-                break;
+        Ok(ControlFlow::Continue(()))
+    };
+    let Some((last, _)) = view.request_head(chain)? else { return Ok(ControlFlow::Continue(())) };
+    // Behind the last segment; rows that come meanwhile are not shown.
+    let full = last / SEGMENT * SEGMENT;
+    if shown(full + 1)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
+    let mut before = full + 1;
+    loop {
+        let segments = view.request_segments(chain, before, SEGMENTS)?;
+        let is_last = segments.len() < SEGMENTS;
+        for segment in segments {
+            before = segment.last;
+            let is_in_time =
+                filter.from.is_none_or(|from| segment.to >= from) && filter.to.is_none_or(|to| segment.from < to);
+            let may_hold = wanted.is_empty() || wanted.iter().any(|code| holds(&segment.subjects, *code));
+            if is_in_time && may_hold && shown((segment.last + 1).saturating_sub(SEGMENT))?.is_break() {
+                return Ok(ControlFlow::Break(()));
             }
+        }
+        if is_last {
+            return Ok(ControlFlow::Continue(()));
         }
     }
-    Ok(())
 }
 
 /// The subjects of rows as a segment keeps them: four bytes of each, in order, each once. `Patient/1/Observation` is about

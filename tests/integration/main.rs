@@ -6,6 +6,7 @@ mod access_doors;
 mod access_labels;
 mod amendments;
 mod audit;
+mod audit_events;
 mod backups;
 mod ccda;
 mod cohort;

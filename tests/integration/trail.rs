@@ -1,5 +1,7 @@
 //! The trail of requests of a real node: every answer was written down before it was given.
 
+use std::ops::ControlFlow;
+
 use reqwest::Method;
 use serde_json::json;
 use watari::store::requests::{self, RequestFilter, RequestRow};
@@ -9,7 +11,12 @@ use super::process::Site;
 
 fn all(site: &Site) -> Vec<RequestRow> {
     let mut rows = Vec::new();
-    site.read(|view| requests::find(view, &RequestFilter::default(), &mut |one| rows.push(one.row)));
+    site.read(|view| {
+        requests::find(view, &RequestFilter::default(), &mut |one| {
+            rows.insert(0, one.row);
+            ControlFlow::Continue(())
+        })
+    });
     rows
 }
 

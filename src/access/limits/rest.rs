@@ -84,13 +84,14 @@ pass_on!(AccessView {
 pass_on!(AuditView {
     audit_chains() -> Vec<String>;
     audit_entries(chain: &str, from_position: u64, limit: usize) -> Vec<ChainedEntry>;
+    audit_head(chain: &str) -> Option<(u64, String)>;
     audit_tail(limit: usize) -> Vec<ChainedEntry>;
 });
 
 pass_on!(RequestView {
     request_chains() -> Vec<String>;
     requests(chain: &str, from_position: u64, limit: usize) -> Vec<ChainedRequest>;
-    request_segments(chain: &str, after: u64, limit: usize) -> Vec<Segment>;
+    request_segments(chain: &str, before: u64, limit: usize) -> Vec<Segment>;
     request_head(chain: &str) -> Option<(u64, Hash)>;
 });
 

@@ -26,6 +26,8 @@ fn read(row: &Row) -> Result<ChainedEntry, Failure> {
     })
 }
 
+const HEAD: &str = "SELECT position, hash FROM audit WHERE chain = $1 ORDER BY position DESC LIMIT 1";
+
 /// The end of a chain, to which entries are appended; read once in a transaction, under the chain's lock.
 pub(super) struct End {
     chain: String,
@@ -35,8 +37,7 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn read(connection: &mut Connection, chain: &str) -> Result<Self, Failure> {
-        let sql = "SELECT position, hash FROM audit WHERE chain = $1 ORDER BY position DESC LIMIT 1";
-        let (position, hash) = match connection.optional(sql, &values![chain])? {
+        let (position, hash) = match connection.optional(HEAD, &values![chain])? {
             Some(row) => (count(&row, 0)?, get(&row, 1)?),
             None => (0, chain_start(chain)),
         };
@@ -78,6 +79,10 @@ impl AuditView for Snapshot<'_> {
     fn audit_entries(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM audit WHERE chain = $1 AND position >= $2 ORDER BY position LIMIT $3");
         self.rows(&sql, &values![chain, from_position, limit], read)
+    }
+
+    fn audit_head(&self, chain: &str) -> Result<Option<(u64, String)>, StoreError> {
+        self.optional(HEAD, &values![chain], |row| Ok((count(row, 0)?, get(row, 1)?)))
     }
 
     fn audit_tail(&self, limit: usize) -> Result<Vec<ChainedEntry>, StoreError> {

@@ -195,10 +195,10 @@ impl RequestView for Snapshot<'_> {
         self.rows(ROWS, &values![chain, from_position, limit], read)
     }
 
-    fn request_segments(&self, chain: &str, after: u64, limit: usize) -> Result<Vec<Segment>, StoreError> {
+    fn request_segments(&self, chain: &str, before: u64, limit: usize) -> Result<Vec<Segment>, StoreError> {
         let sql = "SELECT last, first_at, last_at, subjects FROM request_segment
-                   WHERE chain = $1 AND last > $2 ORDER BY last LIMIT $3";
-        self.rows(sql, &values![chain, after, limit], |row| {
+                   WHERE chain = $1 AND last < $2 ORDER BY last DESC LIMIT $3";
+        self.rows(sql, &values![chain, before, limit], |row| {
             Ok(Segment { last: count(row, 0)?, from: get(row, 1)?, to: get(row, 2)?, subjects: get(row, 3)? })
         })
     }

@@ -21,12 +21,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ChainedEntry> {
     })
 }
 
-pub(super) fn append(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
-    let last: Option<(u64, String)> = connection
+fn head(connection: &Connection) -> rusqlite::Result<Option<(u64, String)>> {
+    connection
         .prepare_cached("SELECT position, hash FROM audit ORDER BY position DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (position, before) = last.map_or((1, String::new()), |(position, hash)| (position + 1, hash));
+        .optional()
+}
+
+pub(super) fn append(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+    let (position, before) = head(connection)?.map_or((1, String::new()), |(position, hash)| (position + 1, hash));
     let hash = chain_hash(&before, position, entry);
     connection
         .prepare_cached(
@@ -53,6 +56,13 @@ impl AuditView for Snapshot<'_> {
         )?;
         let rows = statement.query_map(params![from_position, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn audit_head(&self, chain: &str) -> Result<Option<(u64, String)>, StoreError> {
+        if !chain.is_empty() {
+            return Ok(None);
+        }
+        Ok(head(self.connection)?)
     }
 
     fn audit_tail(&self, limit: usize) -> Result<Vec<ChainedEntry>, StoreError> {

@@ -303,12 +303,12 @@ impl RequestView for Snapshot<'_> {
         Ok(self.of_requests(chain, |connection| rows_from(connection, from_position, limit))?.unwrap_or_default())
     }
 
-    fn request_segments(&self, chain: &str, after: u64, limit: usize) -> Result<Vec<Segment>, StoreError> {
+    fn request_segments(&self, chain: &str, before: u64, limit: usize) -> Result<Vec<Segment>, StoreError> {
         let found = self.of_requests(chain, |connection| {
             let sql =
-                "SELECT last, first_at, last_at, subjects FROM request_segment WHERE last > ?1 ORDER BY last LIMIT ?2";
+                "SELECT last, first_at, last_at, subjects FROM request_segment WHERE last < ?1 ORDER BY last DESC LIMIT ?2";
             let mut statement = connection.prepare(sql)?;
-            let rows = statement.query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            let rows = statement.query_map(params![before, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
                 Ok(Segment { last: row.get(0)?, from: row.get(1)?, to: row.get(2)?, subjects: row.get(3)? })
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()

@@ -9,6 +9,7 @@ pub mod running;
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -186,7 +187,12 @@ impl Site {
     /// The rows of the trail of requests that are called `act`.
     pub fn requests(&self, act: &str) -> Vec<RequestRow> {
         let mut rows = Vec::new();
-        self.read(|view| requests::find(view, &RequestFilter::default(), &mut |one| rows.push(one.row)));
+        self.read(|view| {
+            requests::find(view, &RequestFilter::default(), &mut |one| {
+                rows.insert(0, one.row);
+                ControlFlow::Continue(())
+            })
+        });
         rows.retain(|row| row.act == act);
         rows
     }

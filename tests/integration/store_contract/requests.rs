@@ -1,5 +1,7 @@
 //! The trail of requests.
 
+use std::ops::ControlFlow;
+
 use watari::store::Handle;
 use watari::store::requests::{RequestFilter, RequestRow, SEGMENT, chain_hash, chain_start, find};
 
@@ -25,7 +27,16 @@ fn row(at: i64, target: &str, patients: &str) -> RequestRow {
 fn found(store: &Handle, subjects: &[&str], from: Option<i64>, to: Option<i64>) -> Vec<u64> {
     let filter = RequestFilter { subjects: subjects.iter().map(|one| (*one).to_owned()).collect(), from, to };
     let mut positions = Vec::new();
-    store.view(|view| find(view, &filter, &mut |one| positions.push(one.position))).unwrap();
+    store
+        .view(|view| {
+            find(view, &filter, &mut |one| {
+                positions.push(one.position);
+                ControlFlow::Continue(())
+            })
+        })
+        .unwrap();
+    assert!(positions.is_sorted_by(|a, b| a > b), "the latest first");
+    positions.reverse();
     positions
 }
 
@@ -81,7 +92,7 @@ fn rows_of_a_patient_are_found_among_many() {
         assert_eq!(found(&store, &["Patient/nobody"], None, None), [0; 0]);
         assert_eq!(found(&store, &[], None, None).len() as u64, SEGMENT + 402);
         assert_eq!(store.view(|view| watari::audit::verify(view)).unwrap()[1].entries, SEGMENT + 402);
-        let segments = store.view(|view| view.request_segments("", 0, 10)).unwrap();
+        let segments = store.view(|view| view.request_segments("", u64::MAX >> 1, 10)).unwrap();
         assert_eq!(segments.iter().map(|one| one.last).collect::<Vec<_>>(), [SEGMENT]);
         assert!(store.view(|view| view.request_segments("", SEGMENT, 10)).unwrap().is_empty());
     });
