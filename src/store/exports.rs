@@ -103,6 +103,16 @@ pub struct ExportFile {
     pub pieces: Vec<PieceSize>,
 }
 
+impl ExportFile {
+    /// Puts the next piece, in the order of files and numbers, to those of its file.
+    pub(super) fn gather(files: &mut Vec<Self>, file: String, piece: PieceSize) {
+        match files.last_mut() {
+            Some(last) if last.file == file => last.pieces.push(piece),
+            _ => files.push(Self { file, pieces: vec![piece] }),
+        }
+    }
+}
+
 /// A piece, without its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PieceSize {
@@ -131,6 +141,14 @@ pub struct AsOf<'a> {
     pub kinds: &'a [String],
     /// Resources looked at, at most.
     pub at_most: usize,
+}
+
+impl AsOf<'_> {
+    /// Whether a version of the moment that is history now is among those asked for.
+    pub(super) fn includes(&self, kind: &String, updated: &str, json: &str) -> bool {
+        let is_asked = self.kinds.is_empty() || self.kinds.contains(kind);
+        is_asked && !json.is_empty() && self.since.is_none_or(|since| updated > since)
+    }
 }
 
 /// A version met on the way.
@@ -204,7 +222,7 @@ fn is_late(at: &str, moment: &str) -> bool {
 /// How long a writer waits before it says that a version is late: with another stamp it is then not.
 pub(super) const LATE: std::time::Duration = std::time::Duration::from_millis(2);
 
-/// The position of the patient that an earlier version was about: the history does not keep it.
+/// The id of the patient that an earlier version was about: the history does not keep it.
 pub(super) fn patient_of(json: &str) -> Option<String> {
     let resource: serde_json::Value = serde_json::from_str(json).ok()?;
     crate::fhir::reference::patient_of(&resource).map(str::to_owned)

@@ -64,16 +64,24 @@ impl End {
     }
 }
 
+impl Snapshot<'_> {
+    /// Names of the chains of a trail's table, in order: one step of the index for each.
+    pub(super) fn chains_of(&self, table: &'static str) -> Result<Vec<String>, StoreError> {
+        let sql = format!(
+            "WITH RECURSIVE found AS (
+                 (SELECT chain FROM {table} ORDER BY chain LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT n.chain FROM {table} n WHERE n.chain > f.chain ORDER BY n.chain LIMIT 1)
+                 FROM found f WHERE f.chain IS NOT NULL)
+             SELECT chain FROM found WHERE chain IS NOT NULL ORDER BY chain"
+        );
+        self.rows(&sql, &[], |row| get(row, 0))
+    }
+}
+
 impl AuditView for Snapshot<'_> {
     fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
-        // One step of the index for each chain.
-        let sql = "WITH RECURSIVE found AS (
-                       (SELECT chain FROM audit ORDER BY chain LIMIT 1)
-                       UNION ALL
-                       SELECT (SELECT a.chain FROM audit a WHERE a.chain > f.chain ORDER BY a.chain LIMIT 1)
-                       FROM found f WHERE f.chain IS NOT NULL)
-                   SELECT chain FROM found WHERE chain IS NOT NULL ORDER BY chain";
-        self.rows(sql, &[], |row| get(row, 0))
+        self.chains_of("audit")
     }
 
     fn audit_entries(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedEntry>, StoreError> {

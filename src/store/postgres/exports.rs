@@ -148,8 +148,7 @@ impl Snapshot<'_> {
         let read = |row: &Row| Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?));
         let found: Option<(String, String, String)> = self.optional(sql, &values![position, asked.moment], read)?;
         let Some((kind, updated, json)) = found else { return Ok(None) };
-        let is_asked = asked.kinds.is_empty() || asked.kinds.contains(&kind);
-        if json.is_empty() || !is_asked || asked.since.is_some_and(|since| updated.as_str() <= since) {
+        if !asked.includes(&kind, &updated, &json) {
             return Ok(None);
         }
         let patient = match patient_of(&json) {
@@ -193,10 +192,7 @@ impl ExportView for Snapshot<'_> {
         })?;
         let mut files: Vec<ExportFile> = Vec::new();
         for (file, piece) in rows {
-            match files.last_mut() {
-                Some(last) if last.file == file => last.pieces.push(piece),
-                _ => files.push(ExportFile { file, pieces: vec![piece] }),
-            }
+            ExportFile::gather(&mut files, file, piece);
         }
         Ok(files)
     }

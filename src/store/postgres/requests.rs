@@ -181,14 +181,7 @@ fn hash(row: &Row, at: usize) -> Result<Hash, Failure> {
 
 impl RequestView for Snapshot<'_> {
     fn request_chains(&self) -> Result<Vec<String>, StoreError> {
-        // One step of the index for each chain.
-        let sql = "WITH RECURSIVE found AS (
-                       (SELECT chain FROM request ORDER BY chain LIMIT 1)
-                       UNION ALL
-                       SELECT (SELECT r.chain FROM request r WHERE r.chain > f.chain ORDER BY r.chain LIMIT 1)
-                       FROM found f WHERE f.chain IS NOT NULL)
-                   SELECT chain FROM found WHERE chain IS NOT NULL ORDER BY chain";
-        self.rows(sql, &[], |row| get(row, 0))
+        self.chains_of("request")
     }
 
     fn requests(&self, chain: &str, from_position: u64, limit: usize) -> Result<Vec<ChainedRequest>, StoreError> {

@@ -184,8 +184,7 @@ impl Snapshot<'_> {
             .query_row(params![position, asked.moment], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((kind, updated, json)) = found else { return Ok(None) };
-        let is_asked = asked.kinds.is_empty() || asked.kinds.contains(&kind);
-        if json.is_empty() || !is_asked || asked.since.is_some_and(|since| updated.as_str() <= since) {
+        if !asked.includes(&kind, &updated, &json) {
             return Ok(None);
         }
         let patient = match patient_of(&json) {
@@ -237,10 +236,7 @@ impl ExportView for Snapshot<'_> {
                 crc: row.get(4)?,
                 stored: row.get(5)?,
             };
-            match files.last_mut() {
-                Some(last) if last.file == file => last.pieces.push(piece),
-                _ => files.push(ExportFile { file, pieces: vec![piece] }),
-            }
+            ExportFile::gather(&mut files, file, piece);
         }
         Ok(files)
     }
